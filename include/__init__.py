@@ -1,0 +1,1 @@
+"""The bundle: what to sync. Not visible to the API server and the triggerer."""

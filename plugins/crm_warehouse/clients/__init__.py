@@ -1,0 +1,1 @@
+"""One API each, over one shared request path. Imports no Airflow and no PostgreSQL."""

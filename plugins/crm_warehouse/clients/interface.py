@@ -1,0 +1,100 @@
+"""What the engine and a client say to each other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from crm_warehouse.spec import Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time span a job reads; fixed when the job starts, reused when it resumes.
+
+    Attributes:
+        since: Changes from this instant on, inclusive; None reads everything.
+        until: The source's clock when the job began; None until the first answer.
+    """
+
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a list endpoint.
+
+    Attributes:
+        records: Records as the source sent them, in its order; values parsed from
+            JSON or XML, never changed.
+        observed_at: Aware instant at which the request was sent, by the gate's clock.
+        source_time: The answer's ``Date`` header, or None when it has none.
+        checkpoint: JSON object that ``iter_pages`` accepts to go on after this page.
+        total: Records of the whole list as the source counts them, or None.
+        requests: Requests this page cost, repetitions included.
+    """
+
+    records: list[dict[str, Any]]
+    observed_at: datetime
+    source_time: datetime | None
+    checkpoint: dict[str, Any]
+    total: int | None
+    requests: int
+
+
+class Gate(Protocol):
+    """The client's way to ask for quota, for time, and to be stopped."""
+
+    def take(self) -> None:
+        """Wait until one request is allowed, and count it.
+
+        Raises:
+            QuotaWaitError: The wait is longer than a task may hold its slot.
+        """
+
+    def now(self) -> datetime:
+        """Aware UTC time of the warehouse."""
+
+    def pause(self, seconds: float, reason: str) -> None:
+        """Wait, unless the job is being stopped.
+
+        Raises:
+            QuotaWaitError: ``seconds`` is longer than a task may hold its slot.
+        """
+
+
+class SourceClient(Protocol):
+    """One API. Built per job; not shared between threads."""
+
+    def iter_pages(
+        self,
+        entity: Entity,
+        window: Window,
+        *,
+        checkpoint: dict[str, Any] | None,
+        page_size: int,
+    ) -> Iterator[Page]:
+        """All pages of the window, or those after ``checkpoint``.
+
+        The end is reached only when the source says so; a fault never ends a list.
+
+        Raises:
+            SourceError: After the source's retry policy is used up.
+            QuotaWaitError: Quota is used up for long.
+        """
+
+    def fetch(self, entity: Entity, source_id: str) -> dict[str, Any] | None:
+        """One record by id through ``entity.deletes.confirm_path``.
+
+        Returns:
+            The record, or None when the source says that it does not exist
+            (404, 410).
+        """
+
+    def close(self) -> None:
+        """Give back connections."""
+
+
+#: Builds the client of a job around the job's gate.
+ClientFactory = Callable[[Gate], SourceClient]

@@ -1,0 +1,1 @@
+"""Extract, merge, verify: what makes a load exactly-once. Imports no Airflow."""

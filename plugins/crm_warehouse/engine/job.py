@@ -1,0 +1,90 @@
+"""What a sync is asked to do, and what came of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from crm_warehouse.spec import Entity, Mode, Source, Via
+
+Status = Literal["pending", "running", "waiting", "success", "failed", "partial"]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """One sync of one entity.
+
+    Attributes:
+        source: Definition to run with.
+        entity: Entity of that source.
+        source_system: Instance name that rows carry; the source's name by default.
+        mode: ``incremental``, ``full`` or ``replay``.
+        via: Way in.
+        since: Start of the window instead of the watermark; incremental only.
+        batch_size: Records asked for per request; None takes the settings' value.
+        restart: Begin anew instead of resuming a dead job.
+        triggered_by: ``cli``, or ``airflow``: for the audit trail.
+        dag_id: Airflow's DAG id, or None.
+        run_id: Airflow's run id, or None. A run that comes again repeats its window.
+    """
+
+    source: Source
+    entity: Entity
+    source_system: str
+    mode: Mode
+    via: Via = "api"
+    since: datetime | None = None
+    batch_size: int | None = None
+    restart: bool = False
+    triggered_by: str = "cli"
+    dag_id: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """Outcome of a sync; ``as_contract`` is the command line's last line."""
+
+    job_id: int
+    source: str
+    entity: str
+    mode: str
+    status: Status
+    records_received: int
+    records_repeated: int
+    records_processed: int
+    records_created: int
+    records_updated: int
+    records_unchanged: int
+    records_deleted: int
+    records_failed: int
+    warnings: int
+    requests: int
+    duration_seconds: float
+    last_sync_timestamp: datetime | None
+    errors: tuple[str, ...]
+    resume_at: datetime | None = None
+
+    def as_contract(self) -> dict[str, Any]:
+        """JSON object of the contract, with what else a reader wants to know."""
+        moment = self.last_sync_timestamp
+        return {
+            "job_id": self.job_id,
+            "source": self.source,
+            "entity": self.entity,
+            "mode": self.mode,
+            "status": self.status,
+            "records_received": self.records_received,
+            "records_repeated": self.records_repeated,
+            "records_processed": self.records_processed,
+            "records_created": self.records_created,
+            "records_updated": self.records_updated,
+            "records_unchanged": self.records_unchanged,
+            "records_deleted": self.records_deleted,
+            "records_failed": self.records_failed,
+            "warnings": self.warnings,
+            "requests": self.requests,
+            "duration_seconds": round(self.duration_seconds, 3),
+            "last_sync_timestamp": moment.isoformat() if moment else None,
+            "resume_at": self.resume_at.isoformat() if self.resume_at else None,
+            "errors": list(self.errors),
+        }

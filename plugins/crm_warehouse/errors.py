@@ -1,0 +1,131 @@
+"""Every error of this package, sorted by what to do next.
+
+CrmWarehouseError
+├── ConfigurationError       stop: a person must correct a file, option or connection
+├── SourceError              the source system answered badly, or not at all
+│   ├── AuthenticationError  stop: the credentials are refused
+│   ├── RequestRefusedError  stop: the source refuses what we ask (400, 404, 410 …)
+│   ├── TransientSourceError retry: timeouts, resets, 5xx, truncated bodies
+│   └── IncompleteReadError  retry: pages ended before every record was seen
+├── QuotaWaitError           wait: the quota is used up until `resume_at`
+├── RecordError              reject this one record and go on with the others
+├── SyncConflictError        retry later: another run of this entity holds the lock
+├── FencedError              stop: a successor has taken this job over
+└── GuardError               stop before harm: a person must look and decide
+
+Messages carry counts, ids, paths without query and what to do; never credentials,
+headers, bodies or personal data.
+"""
+
+from datetime import datetime
+
+
+class CrmWarehouseError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    #: One word that is stored in ``ops.sync_errors.error_type``.
+    category = "internal"
+
+
+class ConfigurationError(CrmWarehouseError):
+    """A YAML file, option, connection or setting is wrong.
+
+    Args:
+        problems: One line each, naming what is wrong, where, and what to do.
+    """
+
+    category = "configuration"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SourceError(CrmWarehouseError):
+    """The source system answered badly, or not at all."""
+
+    category = "source"
+
+
+class AuthenticationError(SourceError):
+    """The source refuses our credentials (401, 403)."""
+
+    category = "authentication"
+
+
+class RequestRefusedError(SourceError):
+    """The source refuses the request itself; asking again would not help.
+
+    Args:
+        message: What was asked and what the answer said.
+        status: HTTP status code.
+    """
+
+    category = "request_refused"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TransientSourceError(SourceError):
+    """A fault that may pass: timeout, reset, 5xx, truncated or foreign body."""
+
+    category = "transient"
+
+
+class IncompleteReadError(SourceError):
+    """The pages ended, yet fewer records came than the source says it has."""
+
+    category = "incomplete_read"
+
+
+class QuotaWaitError(CrmWarehouseError):
+    """The quota is used up for longer than a task may hold its slot.
+
+    Args:
+        resume_at: Aware UTC instant from which requests are allowed again.
+        reason: Which quota, for people.
+    """
+
+    category = "quota"
+
+    def __init__(self, resume_at: datetime, reason: str) -> None:
+        super().__init__(f"{reason}; requests are allowed again at {resume_at:%F %TZ}")
+        self.resume_at = resume_at
+        self.reason = reason
+
+
+class RecordError(CrmWarehouseError):
+    """One record cannot become a row.
+
+    Args:
+        error_type: Stable word such as ``missing_id`` or ``invalid_timestamp``.
+        message: What is wrong, without the value.
+        field: Unified column concerned, or None.
+    """
+
+    category = "record"
+
+    def __init__(self, error_type: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.field = field
+
+
+class SyncConflictError(CrmWarehouseError):
+    """Another run holds the lock of this (source, entity)."""
+
+    category = "conflict"
+
+
+class FencedError(CrmWarehouseError):
+    """This process was replaced by a successor and must not write any more."""
+
+    category = "fenced"
+
+
+class GuardError(CrmWarehouseError):
+    """Going on could do harm that a run cannot undo."""
+
+    category = "guard"

@@ -1,0 +1,197 @@
+"""What a source is: the frozen objects that a YAML file of ``include/sources`` becomes.
+
+The YAML is read and checked by :mod:`crm_warehouse.source_files`; everything above
+works with these objects only. Durations are seconds, paths are tuples of keys.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+#: One step of a path into a record: a key, or a position in a list.
+Step = str | int
+Path = tuple[Step, ...]
+
+OnError = Literal["reject", "set_null", "keep"]
+Mode = Literal["incremental", "full", "replay"]
+Via = Literal["api", "database", "csv"]
+
+MODES: tuple[Mode, ...] = ("incremental", "full", "replay")
+VIAS: tuple[Via, ...] = ("api", "database", "csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most ``requests`` requests in any ``per_seconds`` seconds, for the account.
+
+    Attributes:
+        name: Word for people and for ``ops.api_quota``, e.g. ``hourly``.
+        requests: Requests allowed in the window.
+        per_seconds: Length of the sliding window.
+    """
+
+    name: str
+    requests: int
+    per_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Pauses before each repetition of a request that failed for a passing reason.
+
+    Attributes:
+        delays: Seconds before repetition 1, 2, …; their number is the maximum.
+    """
+
+    delays: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How the list endpoints of a source are walked.
+
+    Attributes:
+        style: ``number``: pages are counted from 1 until the last.
+        page_param: Query parameter of the page number (or cursor).
+        size_param: Query parameter of the page size.
+        size: Records asked for per request unless a run says otherwise.
+        max_size: Most records the API allows per request.
+    """
+
+    style: Literal["number"]
+    page_param: str
+    size_param: str
+    size: int
+    max_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMap:
+    """One line of a mapping: unified column <- place in the record.
+
+    Attributes:
+        target: Column of the unified table.
+        paths: Places to look, first present one wins. The single path ``("$rest",)``
+            means every top-level field that no other line of the mapping reads.
+        on_error: What an unusable value does; None takes the column's own rule.
+    """
+
+    target: str
+    paths: tuple[Path, ...]
+    on_error: OnError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletes:
+    """How a full load decides that a record is gone.
+
+    Attributes:
+        confirm_path: Path of one record, with ``{id}``; absences are confirmed there
+            by 404 or 410. None: an absence must be seen by two full loads.
+        max_share: A load that misses more than this share of the rows stops instead.
+    """
+
+    confirm_path: str | None
+    max_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One kind of record of one source, and the unified table it fills.
+
+    Attributes:
+        source: Name of the source, e.g. ``genius``.
+        name: Contract name, e.g. ``prospects``.
+        aliases: Other names accepted in calls and commands.
+        into: Unified table in schema ``warehouse``, e.g. ``contacts``.
+        path: Path of the list endpoint under the base URL.
+        records_path: Place of the record list in the answer's envelope.
+        id_path: Place of the record's id.
+        version_path: Place of the time the source last changed the record, or None.
+        since_param: Query parameter for "changed since" (ISO 8601), or None when the
+            API has none and every run reads everything.
+        fields: The mapping.
+        schedule: Cron of incremental runs (UTC), or None.
+        full_schedule: Cron of full runs (UTC), or None.
+        deletes: How deletions are found.
+    """
+
+    source: str
+    name: str
+    aliases: tuple[str, ...]
+    into: str
+    path: str
+    records_path: Path
+    id_path: Path
+    version_path: Path | None
+    since_param: str | None
+    fields: tuple[FieldMap, ...]
+    schedule: str | None
+    full_schedule: str | None
+    deletes: Deletes
+
+    @property
+    def raw_table(self) -> str:
+        """Name of the table in schema ``raw`` that keeps the full payloads."""
+        return f"{self.source}_{self.name}"
+
+    @property
+    def dag_id(self) -> str:
+        """Contract name of the DAG that loads this entity through the API."""
+        return f"{self.source}__{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source system.
+
+    Attributes:
+        name: Contract name, also the default ``source_system`` of its rows.
+        title: Name for people.
+        owner: Who answers for it; shown in Airflow.
+        client: Name of the client class in ``crm_warehouse.clients.registry``.
+        connection: Airflow connection id.
+        base_url: Where the API lives unless the connection says otherwise.
+        quotas: All limits that hold at once, for the whole account.
+        retry: Pauses between repetitions.
+        paging: How lists are walked.
+        timeout_seconds: Longest wait for one answer.
+        lag: How late the API may show a change (index lag).
+        clock_skew: How far clocks of source and warehouse may differ.
+        max_concurrent: Entity runs of this source at the same time (Airflow pool).
+        region: Two-letter country whose phone numbers need no prefix.
+        entities: By contract name, in YAML order.
+    """
+
+    name: str
+    title: str
+    owner: str
+    client: str
+    connection: str
+    base_url: str
+    quotas: tuple[Quota, ...]
+    retry: Retry
+    paging: Paging
+    timeout_seconds: float
+    lag: timedelta
+    clock_skew: timedelta
+    max_concurrent: int
+    region: str
+    entities: dict[str, Entity]
+
+    @property
+    def overlap(self) -> timedelta:
+        """How far a window reaches back into the previous one (law 1)."""
+        return self.lag + self.clock_skew
+
+    @property
+    def pool(self) -> str:
+        """Airflow pool that bounds how many runs of this source work at once."""
+        return f"{self.name}_api"
+
+    def entity(self, name: str) -> Entity | None:
+        """Entity by contract name or alias, or None."""
+        for entity in self.entities.values():
+            if name == entity.name or name in entity.aliases:
+                return entity
+        return None
