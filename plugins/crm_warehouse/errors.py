@@ -11,6 +11,7 @@ CrmWarehouseError
 ├── RecordError              reject this one record and go on with the others
 ├── SyncConflictError        retry later: another run of this entity holds the lock
 ├── FencedError              stop: a successor has taken this job over
+├── SyncDisabledError        skip: its configuration is switched off
 └── GuardError               stop before harm: a person must look and decide
 
 Messages carry counts, ids, paths without query and what to do; never credentials,
@@ -129,3 +130,9 @@ class GuardError(CrmWarehouseError):
     """Going on could do harm that a run cannot undo."""
 
     category = "guard"
+
+
+class SyncDisabledError(CrmWarehouseError):
+    """The configuration of this (source, entity) is switched off."""
+
+    category = "disabled"

@@ -6,10 +6,12 @@ exist without. The engine compiles it once per run; nothing here runs per record
 Metadata of a field:
     kind: Type word that picks the converter and the COPY type (see ``KINDS``).
     warn_length: Longest text that passes without a warning; text is never cut.
+    expected: The owner requires it, real data breaks it: empty gives a warning.
+    trim: White space at the ends says nothing.
     links_to: ``(column, table)`` that receives the row id of the named parent.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import Schema, fields
 
@@ -42,8 +44,8 @@ def _phone() -> fields.Field[Any]:
     return fields.String(metadata={"kind": "phone", "warn_length": 50})
 
 
-def _parent(column: str, table: str) -> fields.Field[Any]:
-    return _text(255, links_to=(column, table))
+def _parent(column: str, table: str, **metadata: Any) -> fields.Field[Any]:
+    return _text(255, links_to=(column, table), **metadata)
 
 
 def _attributes() -> fields.Field[Any]:
@@ -53,8 +55,8 @@ def _attributes() -> fields.Field[Any]:
 class ContactSchema(Schema):
     """A person or household, as one source system knows it."""
 
-    first_name = _text(255)
-    last_name = _text(255)
+    first_name = _text(255, expected=True)
+    last_name = _text(255, expected=True)
     email = _email()
     phone = _phone()
     address = _text()
@@ -62,7 +64,7 @@ class ContactSchema(Schema):
     state = _text(100)
     zip = _text(50)
     lead_source = _text(255)
-    status = _text(100)
+    status = _text(100, trim=True)
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
 
@@ -70,11 +72,11 @@ class ContactSchema(Schema):
 class AppointmentSchema(Schema):
     """An agreed visit. Without a usable date there is none."""
 
-    contact_source_id = _parent("contact_id", "contacts")
+    contact_source_id = _parent("contact_id", "contacts", expected=True)
     user_source_id = _parent("user_id", "users")
     scheduled_date = _timestamp(required=True)
-    status = _text(100)
-    type = _text(100)
+    status = _text(100, trim=True, expected=True)
+    type = _text(100, trim=True)
     notes = _text()
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
@@ -86,7 +88,7 @@ class UserSchema(Schema):
     name = _text(255)
     email = _email()
     phone = _phone()
-    status = _text(100)
+    status = _text(100, trim=True)
     attributes = _attributes()
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
@@ -96,7 +98,7 @@ class DivisionSchema(Schema):
     """A branch or region of the company."""
 
     name = _text(255)
-    status = _text(100)
+    status = _text(100, trim=True)
     attributes = _attributes()
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
@@ -106,7 +108,7 @@ class MarketingSourceSchema(Schema):
     """Where leads come from, as the company names its campaigns and channels."""
 
     name = _text(255)
-    status = _text(100)
+    status = _text(100, trim=True)
     attributes = _attributes()
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
@@ -120,3 +122,35 @@ UNIFIED: dict[str, type[Schema]] = {
     "divisions": DivisionSchema,
     "marketing_sources": MarketingSourceSchema,
 }
+
+
+class Link(NamedTuple):
+    """A column that points at a row of another unified table.
+
+    Attributes:
+        table: Table that has the column.
+        column: The column, e.g. ``contact_id``.
+        child: Column beside it with the parent's id in the source.
+        parent: Table of the parent.
+    """
+
+    table: str
+    column: str
+    child: str
+    parent: str
+
+
+def links_of(table: str) -> list[Link]:
+    """Links from a unified table to its parents."""
+    found = []
+    for name, field in UNIFIED[table]().fields.items():
+        if target := field.metadata.get("links_to"):
+            found.append(Link(table, target[0], name, target[1]))
+    return found
+
+
+def links_to(table: str) -> list[Link]:
+    """Links from other unified tables to this one."""
+    return [
+        link for child in UNIFIED for link in links_of(child) if link.parent == table
+    ]

@@ -1,12 +1,38 @@
-"""Run one sync from claim to final transaction."""
+"""Run one sync, from claiming its job to its last transaction."""
 
+import threading
 from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+import psycopg
 
 from crm_warehouse.clients.interface import ClientFactory
+from crm_warehouse.engine import jobs, settings
+from crm_warehouse.engine.absences import AbsenceCheck, Absences
+from crm_warehouse.engine.chunk import Chunk, SeenIds
+from crm_warehouse.engine.finish import finish
+from crm_warehouse.engine.gate import QuotaGate
 from crm_warehouse.engine.job import SyncRequest, SyncResult
+from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.loader import Loader
+from crm_warehouse.engine.lock import entity_lock
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.reading import Reader
+from crm_warehouse.engine.replay import Replayer
+from crm_warehouse.engine.settings import Settings
+from crm_warehouse.errors import ConfigurationError, FencedError, QuotaWaitError
+from crm_warehouse.source_files import as_json
 
 #: Called after each committed chunk with the counters so far.
 Progress = Callable[[SyncResult], None]
+
+#: An orphan that sits on rows or on the lock is cut off by the server itself.
+_SESSION_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=120s"
+)
 
 
 def run_sync(
@@ -33,4 +59,201 @@ def run_sync(
     Raises:
         CrmWarehouseError: The job failed; it is recorded in ``ops.sync_jobs``.
     """
-    raise NotImplementedError
+    check(request)
+    with psycopg.connect(
+        conninfo,
+        autocommit=True,
+        application_name=f"crm_warehouse {request.source_system} {request.entity.name}",
+        options=_SESSION_OPTIONS,
+    ) as conn:
+        chosen = settings.load(conn, request)
+        with entity_lock(conn, request):
+            job = _claim(conn, request, chosen)
+            run = _Run(conn, request, chosen, job, progress)
+            return run.execute(conninfo, open_client, max_wait_seconds)
+
+
+def check(request: SyncRequest) -> None:
+    """Refuse combinations that mean nothing.
+
+    Raises:
+        ConfigurationError: Says which, and what to do.
+    """
+    if request.since is not None and request.mode != "incremental":
+        raise ConfigurationError(
+            f"since goes with mode incremental, not {request.mode}: leave it out"
+        )
+    if request.since is not None and request.since.tzinfo is None:
+        raise ConfigurationError("since needs a time zone, e.g. 2026-01-31T00:00:00Z")
+    if request.via != "api":
+        raise ConfigurationError(
+            f"{request.source.name} {request.entity.name} is loaded by api only"
+        )
+
+
+def _claim(conn: Connection, request: SyncRequest, chosen: Settings) -> Job:
+    since = request.since.isoformat() if request.since else None
+    return jobs.claim(
+        conn,
+        request,
+        arguments={"since": since, "page_size": chosen.page_size},
+        window_start=_window_start(conn, request),
+        spec=as_json(request.source, request.entity),
+    )
+
+
+def _window_start(conn: Connection, request: SyncRequest) -> datetime | None:
+    """Where a new job's window begins: law 1."""
+    if request.mode != "incremental" or request.since is not None:
+        return request.since
+    row = conn.execute(
+        query("load_watermark"),
+        {
+            "source_system": request.source_system,
+            "entity_type": request.entity.name,
+            "via": request.via,
+        },
+    ).fetchone()
+    watermark: datetime | None = row[0] if row else None
+    return watermark - request.source.overlap if watermark else None
+
+
+class _Run:
+    """One process's work on one job."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        request: SyncRequest,
+        chosen: Settings,
+        job: Job,
+        progress: Progress | None,
+    ) -> None:
+        self._conn = conn
+        self._request = request
+        self._settings = chosen
+        self._job = job
+        self._progress = progress
+        self._uncounted_requests = 0
+
+    def execute(
+        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+    ) -> SyncResult:
+        try:
+            if self._request.mode == "replay":
+                self._job = self._replay()
+            else:
+                self._job = self._read(conninfo, open_client, max_wait_seconds)
+        except QuotaWaitError as wait:
+            self._job = jobs.park(
+                self._conn,
+                self._job,
+                wait.resume_at,
+                wait.reason,
+                self._uncounted_requests,
+            )
+        except FencedError:
+            raise
+        except Exception as error:
+            self._fail(error)
+            raise
+        return self._job.result()
+
+    def _fail(self, error: Exception) -> None:
+        """Record the failure, unless the warehouse cannot be written to just now.
+
+        The job then stays ``running`` and its lock free: the next sync resumes it.
+        """
+        if isinstance(error, psycopg.OperationalError) or self._conn.closed:
+            return
+        jobs.stop(self._conn, self._job, error, self._uncounted_requests)
+
+    def _note(self, job: Job) -> None:
+        self._job = job
+        if self._progress is not None:
+            self._progress(job.result())
+
+    def _replay(self) -> Job:
+        mapping, loader, seen = self._tools()
+        job = Replayer(
+            self._conn,
+            self._job,
+            self._request.entity,
+            loader,
+            mapping,
+            seen,
+            self._note,
+        ).replay()
+        return finish(self._conn, job, self._request.entity, Absences([], []), 0)
+
+    def _read(
+        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+    ) -> Job:
+        stop = threading.Event()
+        request = self._request
+        gate = QuotaGate(
+            conninfo,
+            request.source_system,
+            request.source.quotas,
+            max_wait_seconds,
+            stop,
+        )
+        with closing(gate), closing(open_client(gate)) as client:
+            mapping, loader, seen = self._tools()
+            reader = Reader(
+                self._conn,
+                self._job,
+                request.entity,
+                client,
+                loader,
+                mapping,
+                seen,
+                self._settings.page_size,
+                self._note,
+                stop,
+            )
+            self._job = reader.read()
+            absences = Absences([], [])
+            if request.mode == "full":
+                check = AbsenceCheck(
+                    self._conn,
+                    self._job,
+                    request.entity,
+                    client,
+                    gate,
+                    self._settings.max_delete_share,
+                )
+                absences = self._find_absences(check, Chunk(mapping, seen), loader)
+        return finish(
+            self._conn,
+            self._job,
+            request.entity,
+            absences,
+            self._uncounted_requests,
+        )
+
+    def _find_absences(
+        self, check: AbsenceCheck, found_alive: Chunk, loader: Loader
+    ) -> Absences:
+        try:
+            absences = check.find(found_alive)
+        finally:
+            self._uncounted_requests += check.requests
+        if len(found_alive):
+            self._job = loader.write(self._job, found_alive, self._job.checkpoint)
+        return absences
+
+    def _tools(self) -> tuple[Mapping, Loader, SeenIds]:
+        request = self._request
+        mapping = Mapping(request.entity, request.source.region)
+        loader = Loader(
+            self._conn,
+            request.entity,
+            mapping,
+            request.source_system,
+            with_raw=request.mode != "replay",
+        )
+        keys: list[tuple[Any, ...]] = self._conn.execute(
+            query("load_ids"), {"job_id": self._job.id}
+        ).fetchall()
+        return mapping, loader, SeenIds(key for (key,) in keys)

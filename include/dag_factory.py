@@ -1,0 +1,169 @@
+"""Definitions of sources become DAGs: one template, one DAG an entity.
+
+Parsed again and again by Airflow, so nothing here may be slow or reach out: no
+database, no network, no Airflow variable or connection, no heavy import.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from airflow.sdk import DAG, Asset, MultipleCronTriggerTimetable, Param
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.operators.configuration_error import ConfigurationErrorOperator
+from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
+from crm_warehouse.operators.sync import SyncOperator
+from crm_warehouse.source_files import load_source
+from crm_warehouse.spec import MODES, Entity, Source
+
+from include.dag_docs import broken_source_doc, entity_doc
+
+SOURCES_DIRECTORY = Path(__file__).parent / "sources"
+
+#: Everything but a backfill: a window is the watermark's, not a data interval's.
+RUN_TYPES = ("scheduled", "manual", "operator_triggered", "asset_materialization")
+
+#: A first full load may wait for quota for hours, without a worker slot.
+RUN_TIMEOUT = timedelta(hours=24)
+
+#: One stretch between two waits. Requests and statements have their own, shorter
+#: limits; this ends what hangs in spite of them. The next try resumes.
+STRETCH_TIMEOUT = timedelta(hours=6)
+
+#: How long after a cron time a DAG seen for the first time may still start its run,
+#: so that a time reached while the file is parsed is not lost.
+FIRST_RUN_GRACE = timedelta(minutes=1)
+
+Builder = Callable[[], DAG]
+
+
+def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
+    """All DAGs of the bundle, unbuilt, by DAG id.
+
+    A file that is wrong costs only its own source: instead of that source's DAGs there
+    is one DAG ``<file>__configuration_error``, whose runs fail with the reasons.
+
+    Args:
+        directory: Where the YAML files are.
+    """
+    builders: dict[str, Builder] = {}
+    for path in sorted(directory.glob("*.yaml")):
+        try:
+            source = load_source(path)
+            if not builders.keys().isdisjoint(_dag_ids(source)):
+                raise ConfigurationError(
+                    f"{path.name}: source '{source.name}' is defined in another file "
+                    "already; give it another name"
+                )
+        except ConfigurationError as error:
+            dag_id = f"{re.sub('[^A-Za-z0-9_.-]', '_', path.stem)}__configuration_error"
+            builders[dag_id] = partial(_broken_dag, dag_id, path.name, error.problems)
+            continue
+        for entity in source.entities.values():
+            builders[entity.dag_id] = partial(_entity_dag, source, entity)
+    return builders
+
+
+def _dag_ids(source: Source) -> set[str]:
+    return {entity.dag_id for entity in source.entities.values()}
+
+
+def _entity_dag(source: Source, entity: Entity) -> DAG:
+    table = f"warehouse.{entity.into}"
+    with DAG(
+        entity.dag_id,
+        description=f"{source.title}: {entity.name} into {table}",
+        doc_md=entity_doc(source, entity),
+        schedule=_schedule(entity),
+        catchup=False,
+        # What is deployed loads. A source is switched off in its configuration.
+        is_paused_upon_creation=False,
+        allowed_run_types=RUN_TYPES,
+        max_active_runs=1,
+        dagrun_timeout=RUN_TIMEOUT,
+        params=_params(source),
+        tags={source.name, entity.name, "crm"},
+    ) as dag:
+        SyncOperator(
+            task_id="sync",
+            source=source,
+            entity=entity,
+            owner=source.owner,
+            pool=source.pool,
+            retries=len(DELAYS),
+            retry_policy=SyncRetryPolicy(),
+            execution_timeout=STRETCH_TIMEOUT,
+            outlets=[
+                Asset(table, f"postgres://crm_warehouse/warehouse/{_path(table)}")
+            ],
+        )
+    return dag
+
+
+def _path(table: str) -> str:
+    return table.replace(".", "/")
+
+
+def _schedule(entity: Entity) -> MultipleCronTriggerTimetable | None:
+    crons = [cron for cron in (entity.schedule, entity.full_schedule) if cron]
+    if not crons:
+        return None
+    # One timetable and no start date: a DAG seen for the first time waits for its next
+    # time, so that a run by hand can come first. Which runs are full: the operator.
+    return MultipleCronTriggerTimetable(
+        *crons, timezone="UTC", run_immediately=FIRST_RUN_GRACE
+    )
+
+
+def _params(source: Source) -> dict[str, Param]:
+    return {
+        "mode": Param(
+            "incremental",
+            type="string",
+            enum=list(MODES),
+            title="Mode",
+            values_display={
+                "incremental": "incremental: what changed since the last run",
+                "full": "full: everything, and find what was deleted",
+                "replay": "replay: map the stored payloads again, without the API",
+            },
+            description="What to load.",
+        ),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Since",
+            description="Incremental only: load changes from this time on, instead of "
+            "from where the last run ended. Without an offset it is UTC.",
+        ),
+        "batch_size": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=source.paging.max_size,
+            title="Batch size",
+            description="Records asked for per request; empty: "
+            f"{source.paging.size} unless the configuration says otherwise. "
+            f"This API allows {source.paging.max_size} at most.",
+        ),
+    }
+
+
+def _broken_dag(dag_id: str, file_name: str, problems: tuple[str, ...]) -> DAG:
+    with DAG(
+        dag_id,
+        description=f"include/sources/{file_name} is wrong; its DAGs are missing",
+        doc_md=broken_source_doc(file_name, problems),
+        # Fails every hour, so that whoever is told of failures is told of this one.
+        schedule="@hourly",
+        catchup=False,
+        is_paused_upon_creation=False,
+        allowed_run_types=RUN_TYPES,
+        max_active_runs=1,
+        tags={"crm", "configuration error"},
+    ) as dag:
+        ConfigurationErrorOperator(task_id="explain", problems=problems)
+    return dag

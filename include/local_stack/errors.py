@@ -1,0 +1,5 @@
+"""What the stack says when it cannot go on."""
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the message says what to do about it."""

@@ -1,0 +1,1 @@
+"""Stand-in CRMs: one process that speaks the source systems' HTTP APIs."""

@@ -1,0 +1,85 @@
+"""``python -m include.sandbox``: run the stand-in CRMs until stopped."""
+
+import argparse
+import json
+import os
+import socket
+
+import uvicorn
+
+from include.sandbox.app import Sandbox
+from include.sandbox.settings import Settings, tokens_from
+from include.sandbox.wire import SandboxProtocol
+
+_HOST = "127.0.0.1"
+#: Open requests, such as those a latency fault delays, are cut off after this.
+_STOP_SECONDS = 1
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError("must be from 0 to 1")
+    return share
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return count
+
+
+def parse_arguments(arguments: list[str] | None = None) -> tuple[int, Settings]:
+    """Port and settings from the command line, tokens from the environment."""
+    parser = argparse.ArgumentParser(
+        prog="python -m include.sandbox",
+        description="Stand-in CRMs on loopback, for tests and demonstrations.",
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=8999, help="0 takes a free one (%(default)s)")
+    add("--seed", type=int, default=7, help="same seed, same records (%(default)s)")
+    add("--prospects", type=_count, default=3_000, help="(%(default)s)")
+    add("--dirty", type=_share, default=0.0, help="share of bad records (%(default)s)")
+    add("--quota", choices=("on", "off"), default="on", help="(%(default)s)")
+    given = parser.parse_args(arguments)
+    settings = Settings(
+        seed=given.seed,
+        prospects=given.prospects,
+        dirty=given.dirty,
+        quota=given.quota == "on",
+        tokens=tokens_from(os.environ),
+    )
+    return given.port, settings
+
+
+def main() -> None:
+    """Serve, after one JSON line on standard output that says where."""
+    port, settings = parse_arguments()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        sandbox = Sandbox(settings)
+        config = uvicorn.Config(
+            sandbox,
+            loop="uvloop",
+            http=SandboxProtocol,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            date_header=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        listener.listen(128)
+        port = listener.getsockname()[1]
+        url = f"http://{_HOST}:{port}"
+        roots = {name: url + system.root for name, system in sandbox.systems.items()}
+        ready = {"ready": True, "port": port, "url": url, "systems": roots}
+        print(json.dumps(ready), flush=True)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

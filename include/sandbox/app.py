@@ -1,0 +1,158 @@
+"""The ASGI application: admin calls, and the CRMs with quota, faults and log."""
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+from include.sandbox import wire
+from include.sandbox.admin import Admin
+from include.sandbox.faults import Fault
+from include.sandbox.genius import Genius
+from include.sandbox.log import Entry
+from include.sandbox.messages import Answer, Request, error_answer, parse_query
+from include.sandbox.settings import Settings
+from include.sandbox.system import System
+
+#: The CRMs that this process speaks for.
+SYSTEMS: tuple[type[System], ...] = (Genius,)
+
+_ADMIN = "/_sandbox"
+_HTML = b"<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request is to get: an answer, and what happens to it on the way."""
+
+    answer: Answer
+    faults: tuple[Fault, ...] = ()
+    refused: bool = False
+
+    def fault(self, kind: str) -> Fault | None:
+        """The fault of this kind, if one strikes."""
+        return next((f for f in self.faults if f.kind == kind), None)
+
+
+class Sandbox:
+    """All CRMs behind one port."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.systems: dict[str, System] = {}
+        self.reset()
+        self._admin = Admin(self.systems, self.reset)
+
+    def reset(self) -> None:
+        """Begin anew: records, clocks, quotas, faults, logs."""
+        for system in SYSTEMS:
+            self.systems[system.name] = system(self.settings)
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: wire.Receive, send: wire.Send
+    ) -> None:
+        """Answer one request."""
+        request = Request(
+            method=scope["method"],
+            path=scope["path"],
+            query=parse_query(scope["query_string"]),
+            headers=scope["headers"],
+        )
+        system = self.systems.get(request.path.lstrip("/").split("/", 1)[0])
+        if request.path.startswith(_ADMIN + "/"):
+            request.body = await _read_body(receive)
+            answer = self._admin.answer(request.path.removeprefix(_ADMIN), request)
+            await wire.send_answer(send, answer, None)
+        elif system is None:
+            await wire.send_answer(send, error_answer(404, "no such system"), None)
+        else:
+            await self._serve(system, request, scope, receive, send)
+
+    async def _serve(
+        self,
+        system: System,
+        request: Request,
+        scope: dict[str, Any],
+        receive: wire.Receive,
+        send: wire.Send,
+    ) -> None:
+        arrived = system.clock.now().timestamp()
+        reply = _decide(system, request)
+        if latency := reply.fault("latency"):
+            jitter = latency.options.get("jitter", 0.0) * latency.roll
+            await asyncio.sleep(latency.options.get("seconds", 0.0) + jitter)
+        cut_off = reply.fault("reset") is not None
+        system.log.answer(
+            f"{request.method} {system.route(request.path)}",
+            Entry(
+                at=arrived,
+                method=request.method,
+                path=request.path,
+                query=request.query,
+                status=None if cut_off else reply.answer.status,
+                faults=tuple(fault.number for fault in reply.faults),
+                refused=reply.refused,
+            ),
+        )
+        date = system.clock.date_header()
+        if cut_off:
+            await wire.reset(scope, receive)
+        elif half := reply.fault("truncate"):
+            length = half.options.get("length", "full")
+            await wire.send_half(scope, receive, reply.answer, date, length)
+        else:
+            shown = None if reply.fault("no_date") else date
+            await wire.send_answer(send, reply.answer, shown)
+
+
+def _decide(system: System, request: Request) -> Reply:
+    """Check credentials and quota, let faults strike, answer."""
+    now = time.monotonic()
+    system.log.arrive(now, system.quota.limit.per_seconds)
+    if not system.is_authorized(request):
+        refusal = error_answer(401, "missing or wrong credentials")
+        refusal.headers.append((b"www-authenticate", b"Bearer"))
+        return Reply(refusal)
+    wait = system.quota.admit(now)
+    if wait is not None:
+        refusal = error_answer(429, "quota used up")
+        refusal.headers.append((b"retry-after", b"%d" % math.ceil(wait)))
+        return Reply(refusal, refused=True)
+    faults = system.faults.strike(request.path.removeprefix(system.root), request.query)
+    for fault in faults:
+        stand_in = _stand_in(system, fault)
+        if stand_in is not None:
+            return Reply(stand_in, tuple(faults))
+    return Reply(system.answer(request, faults), tuple(faults))
+
+
+def _stand_in(system: System, fault: Fault) -> Answer | None:
+    """What a fault answers instead of the CRM, or None when it lets it answer."""
+    options = fault.options
+    if fault.kind == "html":
+        return Answer(options.get("status", 200), _HTML, b"text/html; charset=utf-8")
+    if fault.kind == "empty":
+        return Answer(options.get("status", 200), b"")
+    if fault.kind != "status":
+        return None
+    answer = error_answer(options.get("status", 503), "fault switched on by a test")
+    if "retry_date" in options:
+        moment = system.clock.now() + timedelta(seconds=options["retry_date"])
+        value = format_datetime(moment, usegmt=True)
+        answer.headers.append((b"retry-after", value.encode()))
+    elif "retry_after" in options:
+        value = str(options["retry_after"])
+        answer.headers.append((b"retry-after", value.encode("latin-1")))
+    return answer
+
+
+async def _read_body(receive: wire.Receive) -> bytes:
+    body: bytes = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body", False):
+            return body

@@ -1,0 +1,155 @@
+"""Faults that admin calls switch on: what can go wrong, where, how often."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from random import Random
+from typing import Any
+
+from include.sandbox.errors import BadRequestError, UnknownPathError
+
+Number = (int, float)
+#: Kind -> its options and their types; ``docs/sandbox.md`` explains them.
+KINDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "latency": {"seconds": Number, "jitter": Number},
+    "status": {"status": int, "retry_after": (int, str), "retry_date": Number},
+    "reset": {},
+    "truncate": {"length": str},
+    "html": {"status": int},
+    "empty": {"status": int},
+    "no_date": {},
+    "repeat_page": {},
+    "loop": {"page": int},
+    "page_shift": {},
+    "lying_total": {"delta": int},
+}
+_COMMON = ("kind", "path", "query", "count", "probability", "after")
+#: What ``truncate`` tells about the length of the body that it cuts.
+TRUNCATE_LENGTHS = ("full", "sent", "chunked")
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault and where it strikes.
+
+    Attributes:
+        number: Id, for lists and switching off.
+        kind: Key of ``KINDS``.
+        path: Glob over the path below the system's root, e.g. ``/prospects*``.
+        query: Parameters that a request must have, e.g. ``{"page": "3"}``.
+        count: Times it still strikes; None: until switched off.
+        probability: Share of matching requests that it strikes.
+        after: Matching requests that pass before it begins.
+        options: Options of its kind.
+        struck: Times it has struck.
+        roll: The last throw (0..1), which decides a latency's jitter.
+    """
+
+    number: int
+    kind: str
+    path: str = "*"
+    query: dict[str, str] = field(default_factory=dict)
+    count: int | None = None
+    probability: float = 1.0
+    after: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    struck: int = 0
+    roll: float = 0.0
+
+
+class FaultBox:
+    """The faults of one system."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._faults: dict[int, Fault] = {}
+        self._dice: dict[int, Random] = {}
+        self._next = 1
+
+    def add(self, call: Mapping[str, Any]) -> int:
+        """Switch on the fault that an admin call describes; returns its id.
+
+        Raises:
+            BadRequestError: The call names what does not exist.
+        """
+        fault = parse_fault(self._next, call)
+        self._faults[fault.number] = fault
+        self._dice[fault.number] = Random(f"{self._seed}/fault/{fault.number}")
+        self._next += 1
+        return fault.number
+
+    def remove(self, number: int) -> None:
+        """Switch off one fault."""
+        if self._faults.pop(number, None) is None:
+            raise UnknownPathError(f"there is no fault {number}")
+
+    def clear(self) -> None:
+        """Switch off all faults."""
+        self._faults.clear()
+
+    def describe(self) -> list[dict[str, Any]]:
+        """All faults that are or were switched on, with how often they struck."""
+        return [asdict(fault) for fault in self._faults.values()]
+
+    def strike(self, path: str, query: Mapping[str, str]) -> list[Fault]:
+        """The faults that this request suffers; counts them down.
+
+        Args:
+            path: Path below the system's root.
+            query: Its parameters.
+        """
+        if not self._faults:
+            return []
+        return [f for f in self._faults.values() if self._strikes(f, path, query)]
+
+    def _strikes(self, fault: Fault, path: str, query: Mapping[str, str]) -> bool:
+        if fault.count == 0 or not fnmatchcase(path, fault.path):
+            return False
+        if any(query.get(name) != value for name, value in fault.query.items()):
+            return False
+        if fault.after > 0:
+            fault.after -= 1
+            return False
+        dice = self._dice[fault.number]
+        if dice.random() >= fault.probability:
+            return False
+        fault.roll = dice.random()
+        if fault.count is not None:
+            fault.count -= 1
+        fault.struck += 1
+        return True
+
+
+def parse_fault(number: int, call: Mapping[str, Any]) -> Fault:
+    """The fault that an admin call describes.
+
+    Raises:
+        BadRequestError: Unknown kind or option, or a value of the wrong type.
+    """
+    kind = call.get("kind")
+    if kind not in KINDS:
+        raise BadRequestError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
+    options = {name: v for name, v in call.items() if name not in _COMMON}
+    for name, value in options.items():
+        if name not in KINDS[kind]:
+            known = ", ".join(KINDS[kind]) or "none"
+            raise BadRequestError(f"{kind} has no option {name!r}; it has: {known}")
+        if not isinstance(value, KINDS[kind][name]):
+            raise BadRequestError(f"{kind}: {name} has the wrong type")
+    if options.get("length", "full") not in TRUNCATE_LENGTHS:
+        raise BadRequestError(f"truncate: length is one of {TRUNCATE_LENGTHS}")
+    if not 200 <= options.get("status", 200) <= 599:
+        raise BadRequestError("status is a number from 200 to 599")
+    count, after = call.get("count"), int(call.get("after", 0))
+    if after < 0 or (count is not None and int(count) < 0):
+        raise BadRequestError("count and after must not be negative")
+    return Fault(
+        number=number,
+        kind=kind,
+        path=str(call.get("path", "*")),
+        query={k: str(v) for k, v in dict(call.get("query", {})).items()},
+        count=None if count is None else int(count),
+        probability=float(call.get("probability", 1.0)),
+        after=after,
+        options=options,
+    )

@@ -1,0 +1,57 @@
+"""A quota that is enforced, and the count that tells whether a client kept to it."""
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Limit:
+    """At most ``requests`` requests in any ``per_seconds`` seconds."""
+
+    requests: int
+    per_seconds: float
+    enabled: bool = True
+
+
+class SlidingWindow:
+    """Instants of the last ``seconds`` seconds. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def count(self, now: float, seconds: float) -> int:
+        """Instants in the window that ends now."""
+        times = self._times
+        while times and times[0] <= now - seconds:
+            times.popleft()
+        return len(times)
+
+    def add(self, now: float) -> None:
+        """Remember an instant."""
+        self._times.append(now)
+
+    def until_free(self, now: float, seconds: float) -> float:
+        """Seconds until the oldest instant leaves the window."""
+        return max(0.0, self._times[0] + seconds - now) if self._times else seconds
+
+    def clear(self) -> None:
+        """Forget all instants."""
+        self._times.clear()
+
+
+class Quota:
+    """Refuses what exceeds the limit; refused requests do not use it up."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self._admitted = SlidingWindow()
+
+    def admit(self, now: float) -> float | None:
+        """Count a request; returns None, or the seconds to wait when it is refused."""
+        limit = self.limit
+        if not limit.enabled:
+            return None
+        if self._admitted.count(now, limit.per_seconds) >= limit.requests:
+            return self._admitted.until_free(now, limit.per_seconds)
+        self._admitted.add(now)
+        return None

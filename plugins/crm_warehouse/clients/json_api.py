@@ -1,0 +1,142 @@
+"""What clients of JSON APIs with numbered pages have in common."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from crm_warehouse.clients.auth import Auth, BearerAuth
+from crm_warehouse.clients.interface import Gate, Page, Window
+from crm_warehouse.clients.listing import value_at
+from crm_warehouse.clients.paging import walk_numbered_pages
+from crm_warehouse.clients.request_path import RequestPath
+from crm_warehouse.clients.transport import Transport
+from crm_warehouse.errors import (
+    ConfigurationError,
+    RequestRefusedError,
+    SourceError,
+    TransientSourceError,
+)
+from crm_warehouse.spec import Entity, Source
+
+_GONE_STATUSES = (404, 410)
+#: Ids that an address would swallow: even quoted, HTTP libraries resolve the dots.
+_NO_PATH_SEGMENTS = ("", ".", "..")
+
+
+class JsonApiClient:
+    """Client of a JSON API; one subclass per source says what is odd about it.
+
+    Args:
+        source: Definition of the source.
+        base_url: Where its API lives.
+        token: API key or access token.
+        gate: Grants quota, tells the time, and waits.
+        transport: Sends one request.
+
+    Raises:
+        ConfigurationError: Base address or token cannot be used.
+    """
+
+    #: Header fields of every request.
+    headers: ClassVar[dict[str, str]] = {
+        "Accept": "application/json",
+        "User-Agent": "crm-warehouse",
+    }
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        base_url: str,
+        token: str,
+        gate: Gate,
+        transport: Transport,
+    ) -> None:
+        self._source = source
+        self._request_path = RequestPath(
+            transport,
+            gate=gate,
+            auth=self.make_auth(base_url, token),
+            retry=source.retry,
+            base_url=base_url,
+            headers=self.headers,
+        )
+
+    def make_auth(self, base_url: str, token: str) -> Auth:
+        """How this API wants to be shown the token."""
+        return BearerAuth(base_url, token)
+
+    def iter_pages(
+        self,
+        entity: Entity,
+        window: Window,
+        *,
+        checkpoint: dict[str, Any] | None,
+        page_size: int,
+    ) -> Iterator[Page]:
+        """All pages of the window; see :class:`SourceClient`."""
+        params = {}
+        if entity.since_param is not None and window.since is not None:
+            params[entity.since_param] = iso_seconds(window.since)
+        return walk_numbered_pages(
+            self._request_path,
+            entity,
+            self._source.paging,
+            params=params,
+            checkpoint=checkpoint,
+            page_size=page_size,
+        )
+
+    def fetch(self, entity: Entity, source_id: str) -> dict[str, Any] | None:
+        """One record by id; see :class:`SourceClient`.
+
+        Raises:
+            ConfigurationError: The entity has no ``deletes.confirm_path``.
+            SourceError: The id cannot stand in an address, so nothing is known.
+        """
+        template = entity.deletes.confirm_path
+        if template is None:
+            raise ConfigurationError(
+                f"{entity.source}: {entity.name} has no deletes.confirm_path, so its "
+                f"records cannot be read by id"
+            )
+        if source_id in _NO_PATH_SEGMENTS:
+            raise SourceError(f"id {source_id!r} cannot be asked for by address")
+        path = template.replace("{id}", quote(source_id, safe=""))
+        try:
+            return self._request_path.get(
+                path, {}, lambda decoded: _read_record(decoded, entity)
+            ).value
+        except RequestRefusedError as error:
+            if error.status in _GONE_STATUSES:
+                return None
+            raise
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._request_path.close()
+
+
+def iso_seconds(moment: datetime) -> str:
+    """ISO 8601 in UTC with ``Z``, fractions cut off.
+
+    Cut off rather than rounded: a start too early reads a record twice, one too late
+    misses it.
+    """
+    moment = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    return f"{moment.isoformat()}Z"
+
+
+def _read_record(decoded: Any, entity: Entity) -> dict[str, Any]:
+    """A record, bare or in the envelope of the lists.
+
+    Raises:
+        TransientSourceError: Neither; it must not be taken for "does not exist".
+    """
+    for candidate in (decoded, value_at(decoded, entity.records_path)):
+        if not isinstance(candidate, dict):
+            continue
+        if value_at(candidate, entity.id_path) is not None:
+            return candidate
+    raise TransientSourceError("the answer holds no record with an id")

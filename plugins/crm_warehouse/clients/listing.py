@@ -1,0 +1,85 @@
+"""One answer of a list endpoint, whatever envelope it wears."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from crm_warehouse.errors import TransientSourceError
+from crm_warehouse.spec import Path
+
+#: Longest number that an envelope's counter may have.
+_MAX_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page as decoded.
+
+    Attributes:
+        records: The records.
+        total: Records of the whole list by the envelope, or None.
+        total_pages: Pages of the whole list by the envelope, or None.
+        per_page: Page size by the envelope, or None.
+    """
+
+    records: list[dict[str, Any]]
+    total: int | None
+    total_pages: int | None
+    per_page: int | None
+
+    def page_size(self, asked: int) -> int:
+        """Records per page that the source works with.
+
+        A source may cap what was asked; its word is taken unless the page itself
+        disproves it.
+        """
+        told, held = self.per_page, len(self.records)
+        if told and told >= held and (told < asked or held > asked):
+            return told
+        return asked
+
+
+def read_listing(decoded: Any, records_path: Path) -> Listing:
+    """Read a bare list of records, or an envelope around one.
+
+    Args:
+        decoded: The answer's body.
+        records_path: Keys that lead from the envelope to its list.
+
+    Raises:
+        TransientSourceError: There is no list of objects: sources answer so during
+            incidents, and it must never look like an empty page.
+    """
+    envelope = {} if isinstance(decoded, list) else decoded
+    records = decoded if isinstance(decoded, list) else value_at(decoded, records_path)
+    if not isinstance(records, list):
+        place = ".".join(map(str, records_path))
+        raise TransientSourceError(f"the answer holds no list at {place!r}")
+    if set(map(type, records)) - {dict}:
+        raise TransientSourceError("the list holds something that is no object")
+    return Listing(
+        records=records,
+        total=_count(envelope.get("total")),
+        total_pages=_count(envelope.get("total_pages")),
+        per_page=_count(envelope.get("per_page")),
+    )
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """Value at a path, or None where the path leads nowhere."""
+    for step in path:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _count(value: Any) -> int | None:
+    """A counter of the envelope; sources also write them as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value) if len(value) <= _MAX_DIGITS else None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return None

@@ -1,0 +1,153 @@
+"""Where a walk over numbered pages stands, and where it goes next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from crm_warehouse.clients.listing import Listing
+from crm_warehouse.errors import ConfigurationError, TransientSourceError
+
+#: Empty pages in a row, before the last page by the source's own count, that are
+#: believed: such pages exist where a source filters after cutting pages.
+MAX_EMPTY_PAGES = 100
+#: Pages that may be read again beyond the number of pages that were new. Real changes
+#: cost a few; a source whose total swings would have us step back forever.
+SPARE_REREADS = 100
+
+
+@dataclass(slots=True)
+class Position:
+    """The next request of a walk.
+
+    Attributes:
+        page: Page number to ask for, from 1.
+        size: Records per page to ask for.
+        total: Latest total of the whole list, or None.
+    """
+
+    page: int
+    size: int
+    total: int | None
+    _furthest: int = 0
+    _rereads: int = 0
+    _empty_pages: int = 0
+
+    @classmethod
+    def start(cls, checkpoint: dict[str, Any] | None, size: int) -> "Position":
+        """Begin at page 1, or behind the checkpoint.
+
+        A checkpoint counts in pages of its own size. The smaller of the two sizes is
+        used: the source may have capped it, or a person may have lowered it.
+
+        Raises:
+            ConfigurationError: The checkpoint is not of this class.
+        """
+        if checkpoint is None:
+            return cls(page=1, size=size, total=None)
+        page = _count(checkpoint.get("page"), 1)
+        told = _count(checkpoint.get("size"), 1)
+        total = checkpoint.get("total")
+        if total is not None:
+            total = _count(total, 0)
+        size = min(size, told)
+        read = (page - 1) * told
+        return cls(page=read // size + 1, size=size, total=total, _furthest=read)
+
+    def as_checkpoint(self) -> dict[str, Any]:
+        """JSON object for :meth:`start`.
+
+        After the last page it names that page again: reading it once more tells a
+        resumed walk the total and the end, while a page beyond the end may be an
+        error to the source.
+        """
+        return {"page": self.page, "size": self.size, "total": self.total}
+
+    def advance(self, listing: Listing) -> bool:
+        """Take in the answer to this request, and move on unless it was the last page.
+
+        Returns:
+            True when the source says that the list has ended.
+
+        Raises:
+            TransientSourceError: The source keeps us from ever reaching the end.
+        """
+        wanted = (self.page - 1) * self.size
+        shrunk = self._take_total(listing)
+        size = listing.page_size(self.size)
+        begun, reached = (self.page - 1) * size, self.page * size
+        self.size = size
+        if shrunk and self.page > 1:
+            self._step_back(min(wanted, begun), shrunk, listing)
+        elif begun > wanted or reached < wanted:
+            # The source works with another size than asked: this was another part of
+            # the list than wanted.
+            self.page = wanted // size + 1
+        elif self._is_last(listing):
+            return True
+        else:
+            self.page += 1
+        self._bound(listing)
+        return False
+
+    def _take_total(self, listing: Listing) -> int:
+        """Remember the latest total; return by how much it fell."""
+        before, now = self.total, listing.total
+        if now is None:
+            return 0
+        self.total = now
+        return max(0, before - now) if before is not None else 0
+
+    def _step_back(self, wanted: int, shrunk: int, listing: Listing) -> None:
+        """Return to where the first record may be that moved behind us.
+
+        Records of this page moved forward by at most ``shrunk`` places. A source that
+        does not tell its page size may have capped it in silence; then the page's
+        length counts, for a step too long only costs requests.
+        """
+        unit = self.size
+        if listing.per_page is None:
+            unit = min(unit, len(listing.records) or unit)
+        pages = -(-shrunk // unit)
+        self.page = max(1, wanted // self.size + 1 - pages)
+
+    def _is_last(self, listing: Listing) -> bool:
+        """Whether the list ends with this page, by the source's word.
+
+        Page count and total must agree where both are told: an end too early loses
+        records, one too late costs a request. Without a page count only an empty page
+        is an end, for a short one may be filtered or capped.
+        """
+        if listing.total_pages is None:
+            return not listing.records
+        if self.page < listing.total_pages:
+            return False
+        return (
+            not listing.records
+            or listing.total is None
+            or self.page * self.size >= listing.total
+        )
+
+    def _bound(self, listing: Listing) -> None:
+        """Give up on a list that would never end."""
+        reached = (self.page - 1) * self.size
+        self._rereads += reached <= self._furthest
+        self._furthest = max(self._furthest, reached)
+        if self._rereads > self._furthest // self.size + SPARE_REREADS:
+            raise TransientSourceError(
+                f"the list changes faster than it can be read: {self._rereads} pages "
+                f"were read again"
+            )
+        self._empty_pages = 0 if listing.records else self._empty_pages + 1
+        if self._empty_pages > MAX_EMPTY_PAGES:
+            raise TransientSourceError(
+                f"the source sent {self._empty_pages} empty pages in a row and says "
+                f"that more pages follow"
+            )
+
+
+def _count(value: Any, least: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+        return value
+    raise ConfigurationError(
+        "the job's checkpoint is not one of numbered pages: the source's paging was "
+        "changed while the job was interrupted; begin anew with --restart"
+    )

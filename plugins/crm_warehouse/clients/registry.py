@@ -1,0 +1,39 @@
+"""Which client speaks to which source. Light to import: no HTTP library is loaded."""
+
+from crm_warehouse.clients.genius import GeniusClient
+from crm_warehouse.clients.interface import Gate, SourceClient
+from crm_warehouse.clients.json_api import JsonApiClient
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import Source
+
+#: The ``client`` of a source's YAML file, and the class it names.
+CLIENTS: dict[str, type[JsonApiClient]] = {"genius": GeniusClient}
+
+
+def build_client(
+    source: Source, *, base_url: str, token: str, gate: Gate
+) -> SourceClient:
+    """Client of a source, ready to send.
+
+    Args:
+        source: Definition of the source.
+        base_url: The connection's host, or ``source.base_url``.
+        token: The connection's password.
+        gate: Grants quota, tells the time, and waits.
+
+    Raises:
+        ConfigurationError: Unknown client, or unusable address or token.
+    """
+    client_class = CLIENTS.get(source.client)
+    if client_class is None:
+        raise ConfigurationError(
+            f"source {source.name}: client {source.client!r} is unknown; known are "
+            f"{', '.join(sorted(CLIENTS))}"
+        )
+    # Only here, so that DAG files parse without the HTTP library.
+    from crm_warehouse.clients.requests_transport import RequestsTransport
+
+    transport = RequestsTransport(base_url, timeout_seconds=source.timeout_seconds)
+    return client_class(
+        source, base_url=base_url, token=token, gate=gate, transport=transport
+    )

@@ -1,0 +1,167 @@
+"""The one way that every request of every client goes.
+
+Quota, send, sort by status, decode, read; after a fault that may pass: pause, again.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from crm_warehouse.clients.auth import Auth, check_base_url
+from crm_warehouse.clients.decoding import decode_json
+from crm_warehouse.clients.http_dates import parse_http_date
+from crm_warehouse.clients.interface import Gate
+from crm_warehouse.clients.statuses import ThrottledError, raise_for_status
+from crm_warehouse.clients.transport import Response, Transport
+from crm_warehouse.errors import SourceError, TransientSourceError
+from crm_warehouse.spec import Retry
+
+#: Pauses for one request that a source may ask for ("too many requests") before we
+#: give up: generous, since it says itself when to come back, and yet an end.
+MAX_THROTTLES = 10
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What came of one request, repetitions included.
+
+    Attributes:
+        value: The body, read.
+        status: HTTP status code.
+        observed_at: Aware instant just before the successful request was sent.
+        source_time: The answer's ``Date`` as aware UTC, or None.
+        requests: Requests sent.
+    """
+
+    value: T
+    status: int
+    observed_at: datetime
+    source_time: datetime | None
+    requests: int
+
+
+class RequestPath:
+    """Sends requests to one source.
+
+    Args:
+        transport: Sends one request.
+        gate: Grants quota, tells the time, and waits.
+        auth: Credentials for ``base_url``.
+        retry: Pauses between repetitions.
+        base_url: Address of the source; paths are appended.
+        headers: Header fields that every request carries.
+
+    Raises:
+        ConfigurationError: ``base_url`` is no usable address.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        gate: Gate,
+        auth: Auth,
+        retry: Retry,
+        base_url: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        check_base_url(base_url)
+        self._transport = transport
+        self._gate = gate
+        self._auth = auth
+        self._retry = retry
+        self._base_url = base_url.rstrip("/")
+        self._headers = headers
+
+    def get(
+        self, path: str, params: Mapping[str, str], read: Callable[[Any], T]
+    ) -> Answer[T]:
+        """Ask until an answer comes that ``read`` accepts.
+
+        Args:
+            path: Path under the base address, starting with a slash, quoted.
+            params: Query, not yet encoded.
+            read: Takes the decoded body; raises TransientSourceError when its shape is
+                wrong, which counts like any other fault of the source.
+
+        Raises:
+            AuthenticationError: 401 or 403.
+            RequestRefusedError: Any other status that a repetition would not change.
+            TransientSourceError: All repetitions failed.
+            QuotaWaitError: Quota or a pause that the source asks for takes long.
+            SourceError: The answer is larger than the cap.
+        """
+        attempts = _Attempts(path, self._retry.delays)
+        while True:
+            self._gate.take()
+            observed_at = self._gate.now()
+            attempts.sent += 1
+            try:
+                response = self._send(path, params)
+                raise_for_status(path, response, self._gate.now())
+                value = read(
+                    decode_json(response.body, response.headers.get("Content-Type", ""))
+                )
+            except TransientSourceError as fault:
+                seconds, reason = attempts.next_pause(fault)
+            else:
+                return Answer(
+                    value=value,
+                    status=response.status,
+                    observed_at=observed_at,
+                    source_time=parse_http_date(response.headers.get("Date")),
+                    requests=attempts.sent,
+                )
+            _log.info("%s; asking again in %g s", reason, seconds)
+            self._gate.pause(seconds, reason)
+
+    def _send(self, path: str, params: Mapping[str, str]) -> Response:
+        # Without the slash, "@evil" would make the base address a user name.
+        if not path.startswith("/"):
+            raise SourceError(f"path {path!r} does not start with a slash")
+        url = self._base_url + path
+        headers = {**self._headers, **self._auth.headers_for(url)}
+        return self._transport.get(url, params, headers)
+
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._transport.close()
+
+
+class _Attempts:
+    """Counts what one request cost, and knows when to give up."""
+
+    def __init__(self, path: str, delays: tuple[float, ...]) -> None:
+        self.sent = 0
+        self._path = path
+        self._delays = delays
+        self._faults = 0
+        self._throttles = 0
+
+    def next_pause(self, fault: TransientSourceError) -> tuple[float, str]:
+        """Seconds to wait, and why.
+
+        Raises:
+            TransientSourceError: Nothing is left to try.
+        """
+        reason = f"{self._path}: {fault} (request {self.sent})"
+        if isinstance(fault, ThrottledError):
+            seconds = fault.seconds or self._own_delay(self._throttles)
+            self._throttles += 1
+            if seconds is not None and self._throttles <= MAX_THROTTLES:
+                return seconds, reason
+        elif self._faults < len(self._delays):
+            self._faults += 1
+            return self._delays[self._faults - 1], reason
+        raise TransientSourceError(
+            f"{self._path}: {fault}; gave up after {self.sent} requests"
+        ) from None
+
+    def _own_delay(self, count: int) -> float | None:
+        return self._delays[min(count, len(self._delays) - 1)] if self._delays else None

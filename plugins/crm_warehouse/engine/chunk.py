@@ -1,0 +1,176 @@
+"""The records of one open chunk, mapped, each id once."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from crm_warehouse.engine import payload
+from crm_warehouse.engine.mapping import NULL, Mapping, Problem, Row
+from crm_warehouse.engine.payload import Payload
+
+#: Marks the key of a record without an id; no source id holds such a character.
+_ANONYMOUS = "\x02"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One record of the chunk.
+
+    Attributes:
+        key: The source id, or a mark and the payload's digest when it has none.
+        source_id: The source id, or None.
+        version: Time of the source's last change, canonical text, or None.
+        observed_at: When the request that brought it was sent, ISO 8601.
+        payload: The record as JSON.
+        row: The record as a row.
+        repeated: Seen before in this job; merged, but not counted again.
+    """
+
+    key: str
+    source_id: str | None
+    version: str | None
+    observed_at: str
+    payload: Payload
+    row: Row
+    repeated: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes an error of this record the same error next time."""
+        if self.source_id is None:
+            return f"sha256:{self.payload.digest}"
+        return f"id:{self.source_id}"
+
+    def copy_line(self, empty_row: str) -> str:
+        """The entry as one line of COPY's text format for table ``chunk``."""
+        source_id = (self.source_id or "").replace("\\", "\\\\")
+        exact = self.payload.exact
+        rejected = self.row.line is None
+        return "\t".join(
+            (
+                source_id,
+                self.version or NULL,
+                self.observed_at,
+                self.payload.digest,
+                "t" if self.repeated else "f",
+                "t" if rejected else "f",
+                self.row.sync_hash or NULL,
+                empty_row if self.row.line is None else self.row.line,
+                NULL if exact is None else "\\\\x" + exact.hex(),
+                self.payload.text.replace("\\", "\\\\"),
+            )
+        )
+
+
+class SeenIds:
+    """Which records a job has seen. Keeps 64-bit hashes: flat memory, no lookups.
+
+    Two ids with one hash (once in 10^7 jobs of a million records) would cost a count,
+    never a record: every record is merged whether seen or not.
+    """
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._hashes = {hash(key) for key in keys}
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def add(self, key: str) -> bool:
+        """Note a key; True when it is new."""
+        before = len(self._hashes)
+        self._hashes.add(hash(key))
+        return len(self._hashes) > before
+
+
+class Chunk:
+    """Collects records until they are worth a transaction.
+
+    Attributes:
+        received: Records added, repetitions included.
+        size_bytes: Characters of JSON held, as a bound for memory.
+        requests: Requests that brought them.
+        new_keys: Keys seen for the first time in this job.
+    """
+
+    def __init__(self, mapping: Mapping, seen: SeenIds) -> None:
+        self._mapping = mapping
+        self._seen = seen
+        self._entries: dict[str, Entry] = {}
+        self.received = 0
+        self.size_bytes = 0
+        self.requests = 0
+        self.new_keys: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def add(self, record: Any, observed_at: datetime) -> None:
+        """Map a record as it came from a page."""
+        source_id = self._mapping.source_id(record)
+        self._add(
+            record,
+            source_id,
+            payload.encode(record),
+            self._mapping.version(record) if source_id is not None else None,
+            observed_at.isoformat(),
+        )
+
+    def add_stored(self, stored: dict[str, Any]) -> None:
+        """Map a record as ``sql/engine/read_raw.sql`` returns it."""
+        record = payload.decode(stored["payload"], stored["payload_bytes"])
+        version = stored["source_updated_at"]
+        self._add(
+            record,
+            stored["source_id"],
+            Payload("null", None, ""),
+            version.isoformat() if version else None,
+            stored["fetched_at"].isoformat(),
+        )
+
+    def _add(
+        self,
+        record: Any,
+        source_id: str | None,
+        stored: Payload,
+        version: str | None,
+        observed_at: str,
+    ) -> None:
+        key = source_id if source_id is not None else _ANONYMOUS + stored.digest
+        self.received += 1
+        self.size_bytes += len(stored.text)
+        is_new = self._seen.add(key)
+        if is_new:
+            self.new_keys.append(key)
+        row = self._mapping.map(record, source_id)
+        entry = Entry(key, source_id, version, observed_at, stored, row, not is_new)
+        older = self._entries.get(key)
+        if older is not None:
+            if older.version and version and older.version > version:
+                return  # the page brought an older state of the same record
+            entry.repeated = older.repeated
+        self._entries[key] = entry
+
+    @property
+    def last_version(self) -> str | None:
+        """Latest time of change among the entries, or None."""
+        return max((e.version for e in self if e.version), default=None)
+
+    @property
+    def failed(self) -> int:
+        """Rejected records, repetitions left out."""
+        return sum(1 for e in self if e.row.line is None and not e.repeated)
+
+    @property
+    def warnings(self) -> int:
+        """Warnings of all entries."""
+        return sum(len(entry.row.warnings) for entry in self)
+
+
+def refuse(entry: Entry, reason: str) -> None:
+    """Turn an entry that the warehouse refused into a reject."""
+    problem = Problem("refused_by_warehouse", reason, "")
+    entry.row = Row(None, None, problem, [])

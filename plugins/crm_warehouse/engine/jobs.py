@@ -1,0 +1,243 @@
+"""The rows of ``ops.sync_jobs``: begun, resumed, moved on and ended, always fenced."""
+
+import traceback
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+
+import psycopg
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from crm_warehouse.engine.job import Status, SyncRequest, SyncResult
+from crm_warehouse.engine.queries import query
+from crm_warehouse.errors import CrmWarehouseError, FencedError
+
+Connection = psycopg.Connection[Any]
+
+#: Failures after which the next sync goes on where the job stopped.
+_RESUMABLE = ["transient", "incomplete_read", "quota", "internal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of ``ops.sync_jobs``; columns as in its migration."""
+
+    id: int
+    source_system: str
+    entity_type: str
+    job_type: str
+    via: str
+    status: Status
+    arguments: dict[str, Any]
+    triggered_by: str
+    dag_id: str | None
+    run_id: str | None
+    attempt: int
+    backend_pid: int | None
+    started_at: datetime
+    heartbeat_at: datetime
+    completed_at: datetime | None
+    resume_at: datetime | None
+    window_start: datetime | None
+    window_end: datetime | None
+    checkpoint: dict[str, Any] | None
+    chunks: int
+    records_received: int
+    records_repeated: int
+    records_processed: int
+    records_created: int
+    records_updated: int
+    records_unchanged: int
+    records_deleted: int
+    records_failed: int
+    new_rejects: int
+    warnings: int
+    requests: int
+    last_processed_timestamp: datetime | None
+    error_type: str | None
+    error_message: str | None
+
+    def result(self) -> SyncResult:
+        """The job's counters as a sync's outcome."""
+        ended = self.completed_at or self.heartbeat_at
+        return SyncResult(
+            job_id=self.id,
+            source=self.source_system,
+            entity=self.entity_type,
+            mode=self.job_type,
+            status=self.status,
+            records_received=self.records_received,
+            records_repeated=self.records_repeated,
+            records_processed=self.records_processed,
+            records_created=self.records_created,
+            records_updated=self.records_updated,
+            records_unchanged=self.records_unchanged,
+            records_deleted=self.records_deleted,
+            records_failed=self.records_failed,
+            warnings=self.warnings,
+            requests=self.requests,
+            duration_seconds=(ended - self.started_at).total_seconds(),
+            last_sync_timestamp=self.window_end,
+            errors=(self.error_message,) if self.error_message else (),
+            resume_at=self.resume_at,
+        )
+
+
+def change(conn: Connection, statement: str, job: Job, **values: Any) -> Job:
+    """Run a fenced statement of ``sql/engine`` that returns the job's row.
+
+    Raises:
+        FencedError: A successor owns the job; the caller's transaction must end.
+    """
+    values |= {"job_id": job.id, "attempt": job.attempt}
+    with conn.cursor(row_factory=class_row(Job)) as cursor:
+        row = cursor.execute(query(statement), values).fetchone()
+    return row if row is not None else fenced(job)
+
+
+def fenced(job: Job) -> NoReturn:
+    """Raise the error of a process whose job was taken over."""
+    raise FencedError(
+        f"job {job.id} was taken over by a later attempt than {job.attempt};"
+        " this process writes nothing more"
+    )
+
+
+def claim(
+    conn: Connection,
+    request: SyncRequest,
+    *,
+    arguments: dict[str, Any],
+    window_start: datetime | None,
+    spec: dict[str, Any],
+) -> Job:
+    """The job to work on: the one to resume, else a new one. Holds the lock already.
+
+    Args:
+        conn: Connection in autocommit mode.
+        request: What is asked for.
+        arguments: What a job to resume must have been begun with.
+        window_start: Start of a new job's window.
+        spec: Definition of the entity, for ``ops.source_specs``.
+    """
+    values = {
+        "source_system": request.source_system,
+        "entity_type": request.entity.name,
+        "job_type": request.mode,
+        "via": request.via,
+        "dag_id": request.dag_id,
+        "run_id": request.run_id,
+    }
+    with conn.transaction(), conn.cursor(row_factory=class_row(Job)) as cursor:
+        found = None
+        if not request.restart:
+            found = cursor.execute(
+                query("find_resumable"),
+                {**values, "arguments": Jsonb(arguments), "resumable": _RESUMABLE},
+            ).fetchone()
+        resumed_id = found.id if found else None
+        cursor.execute(query("supersede_jobs"), {**values, "resumed_id": resumed_id})
+        if found:
+            cursor.execute(query("resume_job"), {**values, "job_id": found.id})
+        else:
+            begun = {
+                **values,
+                "arguments": Jsonb(arguments),
+                "triggered_by": request.triggered_by,
+                "window_start": window_start,
+                "window_end": None,
+                **_cleared_window(conn, request, values),
+            }
+            cursor.execute(query("begin_job"), begun)
+        job = cursor.fetchone()
+        assert job is not None  # noqa: S101  both statements return their row
+        conn.execute(
+            query("save_spec"), {**values, "spec": Jsonb(spec), "job_id": job.id}
+        )
+        audit(conn, job, "job.resumed" if found else "job.begun")
+    return job
+
+
+def _cleared_window(
+    conn: Connection, request: SyncRequest, values: dict[str, Any]
+) -> dict[str, Any]:
+    """Window of the same Airflow run when it was cleared after its end, or {}."""
+    if request.run_id is None:
+        return {}
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query("find_run_window"), values).fetchone() or {}
+
+
+def stop(conn: Connection, job: Job, error: BaseException, requests: int) -> Job:
+    """End the job as failed, with its reason in ``ops.sync_errors``."""
+    category = error.category if isinstance(error, CrmWarehouseError) else "internal"
+    # Only our own messages are known to be free of personal data.
+    message = (
+        str(error)
+        if isinstance(error, CrmWarehouseError)
+        else f"{type(error).__name__}; the stack trace is in ops.sync_errors"
+    )
+    with conn.transaction():
+        stopped = change(
+            conn,
+            "stop_job",
+            job,
+            status="failed",
+            resume_at=None,
+            error_type=category,
+            error_message=message,
+            requests=requests,
+        )
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        conn.execute(
+            query("fail_job"),
+            {
+                "job_id": job.id,
+                "error_type": category,
+                "error_message": message,
+                "stack_trace": trace,
+            },
+        )
+        conn.execute(query("count_metrics"), {"job_id": job.id})
+        audit(conn, stopped, "job.failed", error_type=category)
+    return stopped
+
+
+def park(
+    conn: Connection, job: Job, resume_at: datetime, reason: str, requests: int
+) -> Job:
+    """Leave the job waiting for quota until ``resume_at``."""
+    with conn.transaction():
+        parked = change(
+            conn,
+            "stop_job",
+            job,
+            status="waiting",
+            resume_at=resume_at,
+            error_type=None,
+            error_message=reason,
+            requests=requests,
+        )
+        audit(conn, parked, "job.waiting", resume_at=resume_at.isoformat())
+    return parked
+
+
+def audit(conn: Connection, job: Job, action: str, **details: Any) -> None:
+    """Append an act of the job to ``ops.audit_log``."""
+    details |= {
+        "source_system": job.source_system,
+        "entity_type": job.entity_type,
+        "mode": job.job_type,
+        "attempt": job.attempt,
+    }
+    conn.execute(
+        query("audit"),
+        {
+            "actor": job.triggered_by,
+            "action": action,
+            "object_type": "sync_job",
+            "object_id": str(job.id),
+            "details": Jsonb(details),
+        },
+    )

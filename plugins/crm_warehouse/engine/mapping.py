@@ -1,0 +1,334 @@
+"""Compile an entity's mapping once, then turn each record into a row.
+
+The unified marshmallow schema says kinds, lengths and what a row cannot exist without;
+the mapping says where each value stands. What is compiled is a list of small closures.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from crm_warehouse.engine import normalize, payload, values
+from crm_warehouse.spec import Entity, FieldMap, OnError, Path
+from crm_warehouse.unified import UNIFIED
+
+#: NULL in COPY's text; a control character, because the usual ``\\N`` would make every
+#: row look as if it had something to escape.
+NULL = "\x01"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+LONGEST_ID = 512
+_WARN_ID = 255
+
+
+class Problem(NamedTuple):
+    """A field that could not be used, or the reason of a reject."""
+
+    error_type: str
+    message: str
+    field: str
+
+
+class Row(NamedTuple):
+    """One record, mapped.
+
+    Attributes:
+        line: Mapped values as COPY text, tabs between them; None when rejected.
+        sync_hash: SHA-256 (hex) over ``line``.
+        reject: Why the record cannot be a row, or None.
+        warnings: Fields that could not be used.
+    """
+
+    line: str | None
+    sync_hash: str | None
+    reject: Problem | None
+    warnings: list[Problem]
+
+
+class RejectError(Exception):
+    """Internal: leaves the mapping of a record that cannot be a row."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.error_type)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    column: str
+    get: Callable[[Any], Any]
+    convert: values.Converter
+    is_text: bool
+    required: bool
+    expected: bool
+    on_error: OnError
+    warn_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    column: str
+    index: int
+    normalize: Callable[[str], str | None]
+    error_type: str
+    message: str
+
+
+class Mapping:
+    """The compiled mapping of one entity.
+
+    Args:
+        entity: What to map, and where to.
+        region: Country of phone numbers without a prefix.
+
+    Attributes:
+        columns: Columns of the unified table, in the order of a row's values.
+        column_types: Their PostgreSQL types.
+    """
+
+    def __init__(self, entity: Entity, region: str) -> None:
+        schema = UNIFIED[entity.into]()
+        self._fields: list[_Field] = []
+        self._derived: list[_Derived] = []
+        self.columns: list[str] = []
+        self.column_types: list[str] = []
+        taken = {str(path[0]) for line in entity.fields for path in line.paths}
+        taken.add(str(entity.id_path[0]))
+        for index, line in enumerate(entity.fields):
+            metadata = schema.fields[line.target].metadata
+            kind = metadata["kind"]
+            self._fields.append(_compile(line, schema.fields[line.target], taken))
+            self.columns.append(line.target)
+            self.column_types.append(_TYPES[kind])
+            if kind in ("email", "phone"):
+                self._derived.append(_derive(kind, index, region))
+        self.columns += [d.column for d in self._derived]
+        self.column_types += ["text"] * len(self._derived)
+        self._id = getter(entity.id_path)
+        self._version = getter(entity.version_path) if entity.version_path else None
+
+    def source_id(self, record: Any) -> str | None:
+        """Id of the record as text, or None when it has no usable one."""
+        if type(record) is not dict:
+            return None
+        value = self._id(record)
+        if type(value) is int:
+            return str(value)
+        if type(value) is not str or not 0 < len(value) <= LONGEST_ID:
+            return None
+        if "\0" in value or not value.isprintable():
+            return None
+        return value
+
+    def version(self, record: dict[str, Any]) -> str | None:
+        """Time of the source's last change as canonical text, or None."""
+        if self._version is None or not (value := self._version(record)):
+            return None
+        try:
+            return values.timestamp(value)
+        except values.UnusableValueError:
+            return None
+
+    def map(self, record: Any, source_id: str | None) -> Row:
+        """The record as a row, or the reason why it cannot be one."""
+        if source_id is None:
+            return Row(None, None, _missing_id(record), [])
+        warnings: list[Problem] = []
+        if len(source_id) > _WARN_ID:
+            warnings.append(_too_long("source_id", _WARN_ID))
+        try:
+            row = [_value(field, record, warnings) for field in self._fields]
+            for derived in self._derived:
+                row.append(self._normalize(derived, row, warnings))
+        except RejectError as error:
+            return Row(None, None, error.problem, [])
+        line = self._storable("\t".join(row), row, warnings)
+        digest = hashlib.sha256(line.encode()).hexdigest()
+        return Row(line, digest, None, warnings)
+
+    def _normalize(
+        self, derived: _Derived, row: list[str], warnings: list[Problem]
+    ) -> str:
+        sent = row[derived.index]
+        if sent == NULL or not sent:
+            return NULL
+        if (normal := derived.normalize(sent)) is not None:
+            return normal
+        field = self._fields[derived.index]
+        problem = Problem(derived.error_type, derived.message, field.column)
+        if field.on_error == "reject":
+            raise RejectError(problem)
+        if field.on_error == "set_null":
+            row[derived.index] = NULL
+        warnings.append(problem)
+        return NULL
+
+    def _storable(self, line: str, row: list[str], warnings: list[Problem]) -> str:
+        """COPY text of the row: replace what PostgreSQL refuses, escape the rest."""
+        if "\0" in line or not _is_encodable(line):
+            for index, value in enumerate(row):
+                row[index] = payload.clean_text(value)
+                if row[index] != value:
+                    warnings.append(_replaced(self.columns[index]))
+            line = "\t".join(row)
+        if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(row):
+            line = "\t".join([value.translate(_ESCAPES) for value in row])
+        return line
+
+
+_TYPES = {
+    "text": "text",
+    "email": "text",
+    "phone": "text",
+    "numeric": "numeric(12,2)",
+    "timestamp": "timestamptz",
+    "json": "jsonb",
+}
+_EMPTY_IS_TEXT = frozenset({"text", "email", "phone"})
+_NO_LIMIT = 1 << 40
+
+
+def getter(path: Path) -> Callable[[Any], Any]:
+    """Function that reads ``path`` from a record; None where nothing stands there."""
+    if len(path) == 1:
+        key = path[0]
+        return lambda record: record.get(key)
+
+    def walk(record: Any) -> Any:
+        for step in path:
+            try:
+                record = record[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return record
+
+    return walk
+
+
+def _first_of(getters: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def first(record: Any) -> Any:
+        for get in getters:
+            if (value := get(record)) is not None:
+                return value
+        return None
+
+    return first
+
+
+def _rest(taken: set[str]) -> Callable[[Any], Any]:
+    def rest(record: Any) -> Any:
+        return {key: value for key, value in record.items() if key not in taken}
+
+    return rest
+
+
+def _compile(line: FieldMap, field: Any, taken: set[str]) -> _Field:
+    metadata = field.metadata
+    kind = metadata["kind"]
+    if line.paths == (("$rest",),):
+        get = _rest(taken)
+    elif len(line.paths) == 1:
+        get = getter(line.paths[0])
+    else:
+        get = _first_of([getter(path) for path in line.paths])
+    convert = values.CONVERTERS[kind]
+    if metadata.get("trim"):
+        convert = values.trimmed
+    keeps = kind in _EMPTY_IS_TEXT
+    default: OnError = "reject" if field.required else "keep" if keeps else "set_null"
+    return _Field(
+        column=line.target,
+        get=get,
+        convert=convert,
+        is_text=keeps,
+        required=field.required,
+        expected=bool(metadata.get("expected")),
+        on_error=line.on_error or default,
+        warn_length=metadata.get("warn_length") or _NO_LIMIT,
+    )
+
+
+def _derive(kind: str, index: int, region: str) -> _Derived:
+    if kind == "email":
+        return _Derived(
+            "email_normalized",
+            index,
+            normalize.email,
+            "invalid_email",
+            "not a valid e-mail address; kept as sent",
+        )
+    return _Derived(
+        "phone_e164",
+        index,
+        normalize.phone_normalizer(region),
+        "invalid_phone",
+        "not a valid phone number; kept as sent",
+    )
+
+
+def _value(field: _Field, record: Any, warnings: list[Problem]) -> str:
+    value = field.get(record)
+    if value is None or (value == "" and not field.is_text):
+        return _absent(field, warnings)
+    try:
+        text = field.convert(value)
+    except values.UnusableValueError as error:
+        problem = Problem(error.error_type, str(error), field.column)
+        if field.on_error == "reject":
+            raise RejectError(problem) from None
+        warnings.append(problem)
+        return NULL
+    except (TypeError, orjson.JSONEncodeError):
+        text = values.json(payload.clean(value))
+    if text == NULL:
+        text = payload.REPLACEMENT
+    if not text and field.expected:
+        warnings.append(_missing(field))
+    if len(text) > field.warn_length:
+        warnings.append(_too_long(field.column, field.warn_length))
+    if not field.is_text and "\\u0000" in text:
+        text = values.json(payload.clean(value))
+    return text
+
+
+def _absent(field: _Field, warnings: list[Problem]) -> str:
+    if field.required:
+        raise RejectError(_missing(field))
+    if field.expected:
+        warnings.append(_missing(field))
+    return NULL
+
+
+def _missing(field: _Field) -> Problem:
+    return Problem("missing_value", "required, but empty or absent", field.column)
+
+
+def _too_long(column: str, limit: int) -> Problem:
+    return Problem("too_long", f"longer than {limit} characters; kept whole", column)
+
+
+def _is_encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _replaced(column: str) -> Problem:
+    message = "NUL or a lone surrogate was replaced by U+FFFD"
+    return Problem("invalid_character", message, column)
+
+
+def _missing_id(record: Any) -> Problem:
+    if type(record) is not dict:
+        return Problem("not_an_object", "the record is not an object", "")
+    return Problem(
+        "missing_id",
+        f"no usable id: an integer, or printable text of 1 to {LONGEST_ID} characters",
+        "source_id",
+    )

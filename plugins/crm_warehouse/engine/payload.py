@@ -1,0 +1,77 @@
+"""A record as JSON for the raw layer, whatever PostgreSQL thinks of its characters.
+
+jsonb refuses NUL, lone surrogates, NaN and infinities. Such a record is stored twice:
+cleaned in ``payload``, where SQL can read it, and exactly in ``payload_bytes``.
+"""
+
+import hashlib
+import json
+import math
+from typing import Any, NamedTuple
+
+import orjson
+
+#: What stands in PostgreSQL for a character that it refuses.
+REPLACEMENT = "\ufffd"
+
+
+class Payload(NamedTuple):
+    """One record as stored.
+
+    Attributes:
+        text: JSON that jsonb accepts, keys sorted.
+        exact: The exact JSON, ASCII with escapes, or None when ``text`` is exact.
+        digest: SHA-256 (hex) over the exact JSON.
+    """
+
+    text: str
+    exact: bytes | None
+    digest: str
+
+
+def encode(record: Any) -> Payload:
+    """JSON of one record, with its digest."""
+    try:
+        body = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):  # lone surrogates, integers above 64 bits
+        return _encode_odd(record)
+    if b"\\u0000" in body or _has_odd_number(record, body):
+        return _encode_odd(record)
+    return Payload(body.decode(), None, hashlib.sha256(body).hexdigest())
+
+
+def decode(text: str, exact: bytes | None) -> Any:
+    """The record that :func:`encode` stored."""
+    return json.loads(exact) if exact is not None else orjson.loads(text)
+
+
+def clean(value: Any) -> Any:
+    """The value with everything replaced that PostgreSQL refuses."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {clean_text(str(k)): clean(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return value
+
+
+def clean_text(text: str) -> str:
+    """The text with NUL and lone surrogates replaced by U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", REPLACEMENT)
+    # Replaces code points, not bytes: "?" would look like something that was sent.
+    return "".join(REPLACEMENT if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def _has_odd_number(record: Any, body: bytes) -> bool:
+    # orjson writes NaN and infinities as null: only then a look at the values pays.
+    return b"null" in body and clean(record) != record
+
+
+def _encode_odd(record: Any) -> Payload:
+    exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    text = json.dumps(clean(record), sort_keys=True, separators=(",", ":"))
+    return Payload(text, exact, hashlib.sha256(exact).hexdigest())

@@ -1,0 +1,64 @@
+"""Fetch pages in a thread while chunks are written: network and disk overlap."""
+
+import queue
+import threading
+from collections.abc import Iterator
+
+from crm_warehouse.clients.interface import Page
+
+#: Pages fetched ahead of the open chunk. Together with a chunk they stay within the
+#: records that a kill may cost to fetch again.
+PAGES_AHEAD = 10
+
+
+class ReadAhead:
+    """An iterator of pages, run in a thread, a few pages ahead.
+
+    Args:
+        pages: What a client yields; used in the thread only.
+        stop: Set to end the thread; its waits must heed it too.
+    """
+
+    def __init__(self, pages: Iterator[Page], stop: threading.Event) -> None:
+        self._pages = pages
+        self._stop = stop
+        self._queue: queue.Queue[Page | BaseException | None] = queue.Queue(PAGES_AHEAD)
+        self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
+        self._thread.start()
+
+    def next(self, timeout_seconds: float) -> Page | None:
+        """The next page, or None at the end.
+
+        Raises:
+            TimeoutError: No page came in time; ask again.
+            Exception: What stopped the client.
+        """
+        try:
+            item = self._queue.get(timeout=timeout_seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def join(self) -> None:
+        """Wait for the thread: it has ended, or ``stop`` is set."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for page in self._pages:
+                if not self._put(page):
+                    return
+            self._put(None)
+        except BaseException as error:  # noqa: BLE001  handed to the job's thread
+            self._put(error)
+
+    def _put(self, item: Page | BaseException | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False

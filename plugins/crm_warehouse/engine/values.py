@@ -1,0 +1,122 @@
+"""From a value as sent to the text that COPY writes; one converter per kind.
+
+A converter takes any JSON value but None and returns text in canonical form (the same
+fact always gives the same text, so that ``sync_hash`` only moves with the fact), or
+raises :class:`UnusableValueError`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+Converter = Callable[[Any], str]
+
+#: numeric(12,2): ten digits before the point.
+_LARGEST_AMOUNT = Decimal(10) ** 10
+_CENT = Decimal("0.01")
+
+
+class UnusableValueError(ValueError):
+    """The value is no instance of its kind.
+
+    Args:
+        error_type: Stable word for ``ops.sync_errors.error_type``.
+        message: What is expected; never the value.
+    """
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+def text(value: Any) -> str:
+    """Text as sent; numbers and booleans as JSON writes them, objects as JSON."""
+    if type(value) is str:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return json(value)
+
+
+def trimmed(value: Any) -> str:
+    """Text without white space at its ends."""
+    return text(value).strip()
+
+
+def timestamp(value: Any) -> str:
+    """ISO 8601 text to the same instant in UTC; without a zone it is UTC already.
+
+    Accepted is what ``datetime.fromisoformat`` of Python 3.11 reads, from the year 1
+    to 9999.
+    """
+    if type(value) is not str:
+        raise UnusableValueError("invalid_timestamp", "not an ISO 8601 text")
+    try:
+        moment = datetime.fromisoformat(value)
+        if _is_canonical(value):
+            return value
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError, IndexError):
+        raise UnusableValueError(
+            "invalid_timestamp", "not a date and time in ISO 8601"
+        ) from None
+    return _canonical(moment)
+
+
+def _is_canonical(value: str) -> bool:
+    """``2025-06-15T10:30:00Z``, what sources send mostly: no need to write it anew."""
+    return (
+        len(value) == 20 and value[19] == "Z" and value[10] == "T" and value[7] == "-"
+    )
+
+
+def _canonical(moment: datetime) -> str:
+    """Seconds, a fraction only where there is one, and Z: as most sources write it."""
+    plain = moment.replace(tzinfo=None, microsecond=0).isoformat()
+    if moment.microsecond:
+        return f"{plain}.{moment.microsecond:06d}".rstrip("0") + "Z"
+    return plain + "Z"
+
+
+def numeric(value: Any) -> str:
+    """Amount with two decimals, rounded half to even; below ten billion."""
+    try:
+        amount = Decimal(text(value).strip())
+        if not amount.is_finite() or abs(amount) >= _LARGEST_AMOUNT:
+            raise UnusableValueError("invalid_number", "outside numeric(12,2)")
+        return str(amount.quantize(_CENT))
+    except InvalidOperation:
+        raise UnusableValueError("invalid_number", "not a decimal number") from None
+
+
+def json(value: Any) -> str:
+    """JSON text with sorted keys."""
+    return orjson.dumps(
+        value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    ).decode()
+
+
+def parse_instant(value: Any) -> datetime | None:
+    """Instant of an ISO 8601 text, or None when it is not one."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(timestamp(value))
+    except UnusableValueError:
+        return None
+
+
+#: Kind of a unified field (``unified.KINDS``) -> its converter.
+CONVERTERS: dict[str, Converter] = {
+    "text": text,
+    "email": text,
+    "phone": text,
+    "numeric": numeric,
+    "timestamp": timestamp,
+    "json": json,
+}

@@ -1,0 +1,1 @@
+"""Airflow connections become clients of a source and of the warehouse."""

@@ -1,0 +1,111 @@
+"""What the hooks of all source systems share."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NoReturn
+
+from airflow.providers.http.hooks.http import HttpHook
+
+from crm_warehouse import connections
+from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient, Window
+from crm_warehouse.clients.registry import build_client
+from crm_warehouse.errors import (
+    ConfigurationError,
+    CrmWarehouseError,
+    TransientSourceError,
+)
+from crm_warehouse.hooks.conversion import plain
+from crm_warehouse.source_files import default_directory, load_source
+from crm_warehouse.spec import Source
+
+
+class SourceApiHook(HttpHook):
+    """Airflow connection of a source system -> client of its API.
+
+    The connection's host is the whole base URL (empty: the one of the source's YAML),
+    its password the key or token.
+
+    Args:
+        conn_id: Airflow connection id.
+    """
+
+    conn_name_attr = "conn_id"
+    #: Contract name of the source this hook connects to.
+    source_name: ClassVar[str]
+
+    def __init__(self, conn_id: str | None = None) -> None:
+        self.conn_id = conn_id or self.default_conn_name
+        super().__init__(method="GET", http_conn_id=self.conn_id)
+
+    def client_factory(self, source: Source) -> ClientFactory:
+        """What the engine calls to get a client around a job's gate.
+
+        Args:
+            source: Definition whose API the connection reaches.
+
+        Raises:
+            ConfigurationError: The connection has no password or a bad URL.
+        """
+        connection = plain(self.get_connection(self.conn_id))
+        url = connections.base_url(connection, source.base_url)
+        token = connection.password
+        if not token:
+            raise ConfigurationError(
+                f"connection {self.conn_id}: no password; put the API key or token of "
+                f"{source.title} there"
+            )
+
+        # A closure, not functools.partial: a partial shows the token in its repr.
+        def open_client(gate: Gate) -> SourceClient:
+            return build_client(source, base_url=url, token=token, gate=gate)
+
+        return open_client
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the API for one record: what the UI's test button does.
+
+        Not counted against the quota; the engine's own count is then one too low.
+
+        Returns:
+            Whether it worked, and what to tell the person who pressed the button.
+        """
+        try:
+            source = load_source(default_directory() / f"{self.source_name}.yaml")
+            return True, self._ask(source)
+        except CrmWarehouseError as error:
+            return False, str(error)
+
+    def _ask(self, source: Source) -> str:
+        entity = next(iter(source.entities.values()))
+        client = self.client_factory(source)(_ImpatientGate())
+        try:
+            everything = Window(since=None, until=None)
+            pages = client.iter_pages(entity, everything, checkpoint=None, page_size=1)
+            total = next((page.total for page in pages), 0)
+        finally:
+            client.close()
+        count = "" if total is None else f" and has {total} {entity.name}"
+        return f"{source.title} accepts the credentials{count}"
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Form of the connection in Airflow's UI."""
+        return {
+            "hidden_fields": ["schema", "login", "port"],
+            "relabeling": {"host": "Base URL", "password": "API key or token"},
+            "placeholders": {"host": "empty: the URL of the source's definition"},
+        }
+
+
+class _ImpatientGate:
+    """Lets requests pass at once and never waits: a person looks at a spinner."""
+
+    def take(self) -> None:
+        """Allow the request."""
+
+    def now(self) -> datetime:
+        """Aware UTC time."""
+        return datetime.now(UTC)
+
+    def pause(self, seconds: float, reason: str) -> NoReturn:
+        """Give up instead of waiting."""
+        raise TransientSourceError(f"{reason}; try again in {seconds:.0f} s")

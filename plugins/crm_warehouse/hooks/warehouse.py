@@ -1,0 +1,26 @@
+"""The warehouse as Airflow knows it."""
+
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+from crm_warehouse import connections
+from crm_warehouse.hooks.conversion import plain
+
+
+class WarehouseHook(PostgresHook):
+    """The PostgreSQL connection ``crm_warehouse``.
+
+    The engine opens its own psycopg connections, because it sets their timeouts and
+    takes session locks; it asks this hook only where the database is.
+    """
+
+    default_conn_name = "crm_warehouse"
+    hook_name = "CRM warehouse"
+
+    def conninfo(self) -> str:
+        """Connection string for libpq; holds the password, so never log it.
+
+        Raises:
+            ConfigurationError: The connection is incomplete.
+        """
+        conn_id = self.get_conn_id()
+        return connections.conninfo(plain(self.get_connection(conn_id)))

@@ -1,0 +1,49 @@
+"""Which scheduled runs load everything.
+
+Airflow drops a cron time that falls into a run still at work, into a pause or into an
+outage: without catch-up it starts the latest time only. A weekly full run would then
+be lost for a week, and with it every deletion. So a scheduled run is full not only at
+a time of the full cron, but also when it is the first scheduled run after one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """A run of the same DAG before the present one.
+
+    Attributes:
+        logical_date: Its logical date.
+        scheduled: Whether the schedule started it, not a person or program.
+    """
+
+    logical_date: datetime
+    scheduled: bool
+
+
+def full_is_due(
+    cron: str, logical_date: datetime, earlier: Iterable[EarlierRun]
+) -> bool:
+    """Whether a scheduled run has to load everything.
+
+    Args:
+        cron: Cron of the full runs, UTC.
+        logical_date: Aware logical date of the scheduled run.
+        earlier: Earlier runs, latest first; read only as far as needed.
+    """
+    # Imported here: this module is imported whenever a DAG file is parsed.
+    from croniter import croniter
+
+    after = logical_date + timedelta(seconds=1)
+    due: datetime = croniter(cron, after).get_prev(datetime)
+    if due == logical_date:
+        return True
+    for run in earlier:
+        if run.logical_date < due:
+            return True
+        if run.scheduled:
+            return False
+    return False

@@ -1,0 +1,67 @@
+"""Run parameters, as templates leave them, become values. Empty means not given."""
+
+from datetime import UTC, datetime
+
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import MODES, Mode
+
+
+def parse_mode(text: str) -> Mode:
+    """Mode by name.
+
+    Raises:
+        ConfigurationError: There is no such mode.
+    """
+    for mode in MODES:
+        if text == mode:
+            return mode
+    raise ConfigurationError(
+        f"run parameter mode: '{text}' is not one of {', '.join(MODES)}"
+    )
+
+
+def parse_since(text: str, mode: Mode) -> datetime | None:
+    """Start of the window, UTC, or None; a time without an offset is UTC.
+
+    Args:
+        text: ISO 8601 date or time.
+        mode: Only an incremental run has a start.
+
+    Raises:
+        ConfigurationError: No time, or a time where none belongs.
+    """
+    if not text:
+        return None
+    if mode != "incremental":
+        raise ConfigurationError(
+            f"run parameter since: a {mode} run reads everything; "
+            "leave since empty or choose mode incremental"
+        )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"run parameter since: '{text}' is no ISO 8601 time; "
+            "write it like 2026-01-31T00:00:00Z"
+        ) from error
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+def parse_batch_size(text: str, maximum: int) -> int | None:
+    """Records asked for per request, or None.
+
+    Args:
+        text: A whole number.
+        maximum: Most records the API allows per request.
+
+    Raises:
+        ConfigurationError: Not a number from 1 to ``maximum``.
+    """
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= maximum:
+        raise ConfigurationError(
+            f"run parameter batch_size: '{text}' is not a whole number "
+            f"from 1 to {maximum}, the most this API allows per request"
+        )
+    return int(text)

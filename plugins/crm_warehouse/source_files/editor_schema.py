@@ -1,0 +1,151 @@
+"""JSON Schema of the source files, for editors: completion, help, red underlines."""
+
+from functools import singledispatch
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from crm_warehouse.source_files import paths
+from crm_warehouse.source_files.containers import Items, Named, Part, Variant
+from crm_warehouse.source_files.fields import Choice, Number, Text
+from crm_warehouse.source_files.mapping import Origin, Rule, columns_of
+from crm_warehouse.source_files.schemas import EntitySchema, SourceSchema
+from crm_warehouse.unified import UNIFIED
+
+Json = dict[str, Any]
+
+
+def json_schema() -> Json:
+    """Draft 2020-12 schema of a file; generated from what loading checks."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A source of the CRM warehouse",
+        **_mapping(SourceSchema),
+        "$defs": {
+            "rule": _form(Rule("Place of the value in the record.")),
+            "entity": {
+                **_mapping(EntitySchema),
+                "allOf": [_columns(into) for into in UNIFIED],
+            },
+        },
+    }
+
+
+def _columns(into: str) -> Json:
+    """Which columns ``map`` may and must fill, given ``into``."""
+    columns = columns_of(into)
+    required = [column for column, field in columns.items() if field.required]
+    return {
+        "if": {"properties": {"into": {"const": into}}, "required": ["into"]},
+        "then": {
+            "properties": {
+                "map": {
+                    "properties": {
+                        column: {"$ref": "#/$defs/rule"} for column in columns
+                    },
+                    "additionalProperties": False,
+                    "required": required,
+                }
+            }
+        },
+    }
+
+
+def _mapping(schema: type[Schema], **constants: str) -> Json:
+    properties: Json = {key: {"const": word} for key, word in constants.items()}
+    required = list(constants)
+    for name, field in schema().fields.items():
+        key = field.data_key or name
+        properties[key] = _described(field)
+        if field.required:
+            required.append(key)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _described(field: fields.Field[Any]) -> Json:
+    description = field.metadata["description"]
+    form = _form(field)
+    if field.load_default is None and "type" in form:
+        form["type"] = [form["type"], "null"]
+    return {"description": description, **form}
+
+
+@singledispatch
+def _form(field: fields.Field[Any]) -> Json:
+    raise NotImplementedError(type(field))
+
+
+@_form.register
+def _(field: Text) -> Json:
+    return {"type": "string", "pattern": f"^(?:{field.pattern})$"}
+
+
+@_form.register
+def _(field: Choice) -> Json:
+    nothing = [None] if field.load_default is None else []
+    return {"enum": [*field.words, *nothing]}
+
+
+@_form.register
+def _(field: Number) -> Json:
+    return {
+        "type": "integer" if field.whole else "number",
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+    }
+
+
+@_form.register
+def _(field: Items) -> Json:
+    return {
+        "type": "array",
+        "items": _form(field.item),
+        "minItems": field.minimum,
+        "uniqueItems": True,
+    }
+
+
+@_form.register
+def _(field: Named) -> Json:
+    return {
+        "type": "object",
+        "propertyNames": _form(field.name_field),
+        "minProperties": 1,
+        "additionalProperties": _reference(field.item),
+    }
+
+
+def _reference(field: fields.Field[Any]) -> Json:
+    name = "rule" if isinstance(field, Rule) else "entity"
+    return {"$ref": f"#/$defs/{name}"}
+
+
+@_form.register
+def _(field: Part) -> Json:
+    return _mapping(field.schema)
+
+
+@_form.register
+def _(field: Variant) -> Json:
+    return {
+        "oneOf": [
+            _mapping(schema, **{field.key: word})
+            for word, schema in field.schemas.items()
+        ]
+    }
+
+
+@_form.register
+def _(field: Origin) -> Json:
+    rest = {"const": paths.REST}
+    return {"anyOf": [_form(field.one), _form(field.several), rest]}
+
+
+@_form.register
+def _(field: Rule) -> Json:
+    return {"anyOf": [*_form(field.short_form)["anyOf"], _mapping(field.long_form)]}

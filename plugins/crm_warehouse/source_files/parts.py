@@ -1,0 +1,88 @@
+"""Schemas of the parts of a source file; each loads as an object of ``spec``."""
+
+from typing import Any
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from crm_warehouse.source_files import values
+from crm_warehouse.source_files.fields import Choice, Number
+from crm_warehouse.source_files.strict import StrictSchema
+from crm_warehouse.spec import Deletes, Paging, Quota, Retry
+
+
+class QuotaSchema(StrictSchema):
+    """One limit of the source's account."""
+
+    name = values.name("Word for people, e.g. hourly.")
+    requests = Number("Requests allowed in the window.", 1, 1_000_000_000)
+    per = values.seconds(
+        "Length of the sliding window, e.g. 1h.", attribute="per_seconds"
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Quota:
+        return Quota(**data)
+
+
+class ExponentialSchema(StrictSchema):
+    """Each pause is twice the one before."""
+
+    first = values.seconds("Pause before the first repetition, e.g. 1s.")
+    attempts = Number("Repetitions before giving up.", 1, 10)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Retry:
+        return Retry(tuple(data["first"] * 2**n for n in range(data["attempts"])))
+
+
+class FixedSchema(StrictSchema):
+    """Every pause is the same."""
+
+    delay = values.seconds("Pause before each repetition, e.g. 30s.")
+    attempts = Number("Repetitions before giving up.", 1, 10)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Retry:
+        return Retry((data["delay"],) * data["attempts"])
+
+
+class PagingSchema(StrictSchema):
+    """How list endpoints are walked."""
+
+    style = Choice("number: pages are counted from 1 until the last.", ["number"])
+    page_param = values.words("Query parameter of the page number.")
+    size_param = values.words("Query parameter of the page size.")
+    size = Number("Records asked for per request unless a run says otherwise.", 1, 1000)
+    max_size = Number("Most records that the API allows per request.", 1, 1000)
+
+    @validates_schema
+    def _check_size(self, data: dict[str, Any], **_: Any) -> None:
+        if data["size"] > data["max_size"]:
+            raise ValidationError(
+                f"{data['size']} is more than max_size, {data['max_size']}", "size"
+            )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Paging:
+        return Paging(**data)
+
+
+class DeletesSchema(StrictSchema):
+    """How a full load decides that a record is gone."""
+
+    confirm_path = values.record_endpoint(
+        "Path of one record with {id}; 404 or 410 there confirms a deletion. Absent: "
+        "a record must be missing from two full loads.",
+        default=None,
+    )
+    max_share = Number(
+        "A full load that misses more than this share of the rows stops instead.",
+        0.001,
+        1,
+        whole=False,
+        default=0.2,
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Deletes:
+        return Deletes(**data)

@@ -1,0 +1,127 @@
+"""The schemas of ``include/sources/*.yaml``, from the inside out.
+
+Loading gives the frozen objects of :mod:`crm_warehouse.spec`. The descriptions are
+what editors show; ``docs/sources.md`` tells more.
+"""
+
+from typing import Any
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from crm_warehouse.source_files import mapping, names, values
+from crm_warehouse.source_files.containers import Items, Named, Part, Variant
+from crm_warehouse.source_files.fields import Choice, Number, Text
+from crm_warehouse.source_files.parts import (
+    DeletesSchema,
+    ExponentialSchema,
+    FixedSchema,
+    PagingSchema,
+    QuotaSchema,
+)
+from crm_warehouse.source_files.strict import StrictSchema
+from crm_warehouse.spec import Deletes, Entity, Source
+from crm_warehouse.unified import UNIFIED
+
+
+class EntitySchema(StrictSchema):
+    """One kind of record and the unified table that it fills."""
+
+    aliases = Items(
+        "Other names accepted in calls and commands.",
+        values.name("Another name."),
+        default=(),
+    )
+    into = Choice("Unified table that the records fill.", UNIFIED)
+    path = values.endpoint("List endpoint under the base URL, e.g. /contacts.")
+    records = values.record_path(
+        "Place of the record list in the answer.", attribute="records_path"
+    )
+    id = values.record_path("Place of the record's id.", attribute="id_path")
+    version = values.record_path(
+        "Place of the time at which the source last changed the record.",
+        attribute="version_path",
+        default=None,
+    )
+    since_param = values.words(
+        "Query parameter for 'changed since'. Absent: every run reads everything.",
+        default=None,
+    )
+    schedule = values.cron("Cron of incremental runs, in UTC.", default=None)
+    full_schedule = values.cron("Cron of full runs, in UTC.", default=None)
+    deletes = Part(
+        "How a full load finds deletions.", DeletesSchema, default=Deletes(None, 0.2)
+    )
+    map = Named(
+        "Unified column: place in the record.",
+        Text("A column of the unified table."),
+        mapping.Rule("Place of the value."),
+        attribute="fields",
+    )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_map(
+        self, data: dict[str, Any], original: dict[str, Any], **_: Any
+    ) -> None:
+        if "into" not in data:
+            return
+        loaded = data.get("fields", {})
+        found = mapping.map_problems(data["into"], original.get("map"), loaded)
+        if found:
+            raise ValidationError({"map": found})
+
+
+class SourceSchema(StrictSchema):
+    """A file of include/sources: one source system and its entities."""
+
+    source = values.name("Name of the source; also the source_system of its rows.")
+    title = values.words("Name for people.")
+    owner = values.words("Who answers for it; shown in Airflow.")
+    client = values.name("Name of the client class in crm_warehouse.clients.registry.")
+    connection = values.name("Airflow connection with the credentials.")
+    base_url = values.address("Where the API lives unless the connection says so.")
+    quotas = Items(
+        "All limits that hold at once, for the whole account.",
+        Part("One limit.", QuotaSchema),
+        minimum=1,
+        unique_by=lambda quota: quota.name,
+    )
+    retry = Variant(
+        "Pauses before a request that failed for a passing reason is repeated.",
+        "strategy",
+        {"exponential": ExponentialSchema, "fixed": FixedSchema},
+    )
+    paging = Part("How list endpoints are walked.", PagingSchema)
+    timeout = values.seconds(
+        "Longest wait for one answer.", attribute="timeout_seconds", default=30.0
+    )
+    lag = values.span("How late the API may show a change; 0s when at once.")
+    clock_skew = values.span("How far the source's clock may be off.")
+    max_concurrent = Number("Runs of this source at the same time.", 1, 100)
+    region = Text(
+        "Country whose phone numbers need no prefix.",
+        pattern=r"[A-Z]{2}",
+        hint="is no country; write two capital letters, e.g. US",
+    )
+    entities = Named(
+        "The kinds of records, by name.",
+        values.name("Name of an entity."),
+        Part("One kind of record.", EntitySchema),
+    )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_names(self, _data: Any, original: dict[str, Any], **_: Any) -> None:
+        if found := names.name_problems(original):
+            raise ValidationError({"entities": found})
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Source:
+        name = data.pop("source")
+        entities = {
+            key: Entity(
+                source=name,
+                name=key,
+                **parts | {"fields": mapping.field_maps(parts["fields"])},
+            )
+            for key, parts in data.pop("entities").items()
+        }
+        return Source(name=name, entities=entities, **data)

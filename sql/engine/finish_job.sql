@@ -1,0 +1,15 @@
+-- End the job, fenced; its last transaction.
+-- Returns the job's row, or none when a successor owns it. %(deleted)s records were
+-- found absent: they count as received and processed.
+UPDATE ops.sync_jobs SET
+    status = CASE WHEN new_rejects > 0 THEN 'partial' ELSE 'success' END,
+    completed_at = clock_timestamp(),
+    heartbeat_at = clock_timestamp(),
+    resume_at = NULL,
+    checkpoint = NULL,
+    records_deleted = %(deleted)s,
+    records_received = records_received + %(deleted)s,
+    records_processed = records_processed + %(deleted)s,
+    requests = requests + %(requests)s
+WHERE id = %(job_id)s AND attempt = %(attempt)s AND status = 'running'
+RETURNING *

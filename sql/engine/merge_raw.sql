@@ -1,0 +1,35 @@
+-- Merge the chunk's payloads into raw.{table}; the newest wins.
+-- Returns nothing that matters. Safe to repeat: an equal or older payload is not
+-- written. Rejected records are merged too: what a source sends is never dropped.
+-- The caller holds the lock of this (source, entity): nobody else writes these rows.
+INSERT INTO raw.{table} AS r (
+    source_system, source_id, payload, payload_bytes, payload_hash,
+    source_updated_at, fetched_at, job_id
+)
+SELECT
+    %(source_system)s, c.source_id, c.payload::jsonb, c.payload_bytes, c.payload_hash,
+    c.version, c.observed_at, %(job_id)s
+FROM chunk AS c
+LEFT JOIN raw.{table} AS o
+    ON o.source_system = %(source_system)s AND o.source_id = c.source_id
+WHERE o.source_id IS NULL
+    -- A list read that began after a tombstone revives.
+    OR (o.is_deleted AND c.observed_at > o.deleted_at)
+    OR (
+        NOT o.is_deleted
+        AND o.payload_hash <> c.payload_hash
+        AND CASE
+            WHEN c.version <> o.source_updated_at THEN c.version > o.source_updated_at
+            ELSE c.observed_at >= o.fetched_at
+        END
+    )
+ON CONFLICT (source_system, source_id) DO UPDATE SET
+    payload = excluded.payload,
+    payload_bytes = excluded.payload_bytes,
+    payload_hash = excluded.payload_hash,
+    source_updated_at = excluded.source_updated_at,
+    fetched_at = excluded.fetched_at,
+    job_id = excluded.job_id,
+    is_deleted = false,
+    deleted_at = NULL,
+    absent_since = NULL

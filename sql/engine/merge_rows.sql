@@ -1,0 +1,48 @@
+-- Merge the chunk's mapped rows into warehouse.{table}; the newest wins.
+-- {columns}: mapped columns; {links}: columns that point at parents, looked up here
+-- when the parent is known already ({parents}: the joins).
+-- Returns one row: created, updated (records seen before in this job left out).
+-- Safe to repeat: a row with an equal hash, or a newer one, is not written.
+WITH merged AS (
+    INSERT INTO warehouse.{table} AS w (
+        source_system, source_id, {columns} {links} sync_hash, observed_at, job_id
+    )
+    SELECT
+        %(source_system)s, c.source_id, {chunk_columns} {parent_ids}
+        c.sync_hash, c.observed_at, %(job_id)s
+    FROM chunk AS c
+    LEFT JOIN warehouse.{table} AS o
+        ON o.source_system = %(source_system)s AND o.source_id = c.source_id
+    {parents}
+    WHERE NOT c.rejected
+        AND (
+            o.id IS NULL
+            -- A list read that began after a tombstone revives.
+            OR (o.is_deleted AND c.observed_at > o.deleted_at)
+            OR (
+                NOT o.is_deleted
+                AND o.sync_hash <> c.sync_hash
+                AND CASE
+                    WHEN c.version <> o.source_updated_at
+                        THEN c.version > o.source_updated_at
+                    ELSE c.observed_at >= o.observed_at
+                END
+            )
+        )
+    ON CONFLICT (source_system, source_id) DO UPDATE SET
+        {assignments}
+        sync_hash = excluded.sync_hash,
+        observed_at = excluded.observed_at,
+        job_id = excluded.job_id,
+        is_deleted = false,
+        deleted_at = NULL,
+        updated_at = clock_timestamp(),
+        last_synced = clock_timestamp()
+    RETURNING w.source_id, w.xmax = 0 AS created
+)
+SELECT
+    count(*) FILTER (WHERE m.created) AS created,
+    count(*) FILTER (WHERE NOT m.created) AS updated
+FROM merged AS m
+JOIN chunk AS c USING (source_id)
+WHERE NOT c.repeated

@@ -1,0 +1,7 @@
+-- One batch of live payloads of raw.{table}, by id, for a replay. Reads only.
+-- Returns source_id, payload (text), payload_bytes, source_updated_at, fetched_at.
+SELECT source_id, payload::text AS payload, payload_bytes, source_updated_at, fetched_at
+FROM raw.{table}
+WHERE source_system = %(source_system)s AND NOT is_deleted AND source_id > %(after)s
+ORDER BY source_id
+LIMIT %(limit)s

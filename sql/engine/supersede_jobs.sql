@@ -1,0 +1,12 @@
+-- Fail dead jobs of an entity that the new one does not resume.
+-- Returns their ids. Runs under the lock of the (source, entity), so all are dead.
+UPDATE ops.sync_jobs SET
+    status = 'failed',
+    completed_at = clock_timestamp(),
+    error_type = 'superseded',
+    error_message = 'Died; a later job with other arguments began anew'
+WHERE source_system = %(source_system)s
+    AND entity_type = %(entity_type)s
+    AND status IN ('pending', 'running', 'waiting')
+    AND id IS DISTINCT FROM %(resumed_id)s
+RETURNING id

@@ -1,0 +1,62 @@
+"""Real parts for every test: a PostgreSQL server, warehouses in it, sandbox CRMs."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.local_stack.postgres import Postgres
+
+_TEMPLATE = "warehouse_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server of this test session; roles ``postgres`` and ``crm_warehouse``.
+
+    ``CRM_TEST_POSTGRES_BIN`` names the programs of another PostgreSQL.
+    """
+    # Not pytest's folder: another user runs the server when root runs the tests.
+    folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
+    folder.chmod(0o755)
+    binaries = os.environ.get("CRM_TEST_POSTGRES_BIN")
+    passwords = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
+    server = Postgres(
+        folder / "postgres",
+        passwords,
+        preferred_port=25433,
+        binaries=Path(binaries) if binaries else None,
+        # No test cuts the power, and disks are slow.
+        settings={"fsync": "off", "shared_buffers": "128MB"},
+    )
+    try:
+        server.start()
+        server.create_role("crm_warehouse", passwords["crm_warehouse"])
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def warehouse_template(postgres: Postgres) -> str:
+    """Name of a migrated database to clone."""
+    from crm_warehouse.engine.migrations import migrate
+
+    postgres.create_database(_TEMPLATE, "crm_warehouse")
+    migrate(postgres.conninfo(_TEMPLATE, "crm_warehouse"))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def warehouse(postgres: Postgres, warehouse_template: str) -> Iterator[str]:
+    """Connection string of a migrated, empty warehouse of this test alone."""
+    name = f"warehouse_{secrets.token_hex(6)}"
+    postgres.create_database(name, "crm_warehouse", template=warehouse_template)
+    yield postgres.conninfo(name, "crm_warehouse")
+    postgres.drop_database(name)

@@ -1,0 +1,84 @@
+from datetime import timedelta
+
+import psycopg
+import pytest
+from airflow.sdk import RetryAction
+from crm_warehouse import errors
+from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
+
+FAIL_AT_ONCE = [
+    errors.ConfigurationError("genius.yaml: wrong"),
+    errors.AuthenticationError("401"),
+    errors.RequestRefusedError("404", 404),
+    errors.GuardError("40 % missing"),
+    errors.FencedError("replaced"),
+]
+RETRIED = [
+    errors.TransientSourceError("503"),
+    errors.IncompleteReadError("99 of 100"),
+    errors.SyncConflictError("locked"),
+    psycopg.OperationalError("server closed the connection"),
+    psycopg.errors.DeadlockDetected("deadlock"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", FAIL_AT_ONCE, ids=lambda e: type(e).__name__)
+def test_what_needs_a_person_fails_at_once(error: Exception) -> None:
+    decision = SyncRetryPolicy().evaluate(error, try_number=1, max_tries=3)
+
+    assert decision.action is RetryAction.FAIL
+    assert decision.reason is not None
+    assert error.category in decision.reason  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", RETRIED, ids=lambda e: type(e).__name__)
+def test_what_passes_is_retried_with_growing_pauses(error: Exception) -> None:
+    decisions = [
+        SyncRetryPolicy().evaluate(error, try_number=n, max_tries=3) for n in (1, 2, 3)
+    ]
+
+    assert {d.action for d in decisions} == {RetryAction.RETRY}
+    assert [d.retry_delay for d in decisions] == [
+        timedelta(minutes=1),
+        timedelta(minutes=4),
+        timedelta(minutes=16),
+    ]
+
+
+def test_a_task_given_more_tries_keeps_the_longest_pause() -> None:
+    decision = SyncRetryPolicy().evaluate(OSError(), try_number=9, max_tries=20)
+
+    assert decision.retry_delay == DELAYS[-1]
+
+
+def test_every_error_class_is_decided_on_purpose() -> None:
+    decided = {type(error) for error in (*FAIL_AT_ONCE, *RETRIED)}
+    never_raised_by_a_sync = {
+        errors.SourceError,  # base of those above
+        errors.QuotaWaitError,  # becomes status waiting
+        errors.RecordError,  # becomes a reject
+        errors.SyncDisabledError,  # becomes a skipped task
+        errors.CrmWarehouseError,
+    }
+    known = {
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.CrmWarehouseError)
+    }
+
+    assert known - never_raised_by_a_sync <= decided
+
+
+def test_reasons_carry_no_message_of_the_error() -> None:
+    error = errors.AuthenticationError("refused for jane@example.com")
+
+    decision = SyncRetryPolicy().evaluate(error, try_number=1, max_tries=3)
+
+    assert "jane" not in str(decision.reason)
+
+
+def test_airflow_can_store_the_policy() -> None:
+    policy = SyncRetryPolicy()
+
+    assert isinstance(SyncRetryPolicy.deserialize(policy.serialize()), SyncRetryPolicy)

@@ -1,0 +1,44 @@
+"""A gate that writes down what it is asked, and lets no time pass."""
+
+from datetime import UTC, datetime, timedelta
+
+from crm_warehouse.errors import QuotaWaitError
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class RecordingGate:
+    """Its clock moves by one second per request and by the length of each pause.
+
+    Args:
+        quota: Requests until the quota is used up, or None.
+        patience: Longest pause in seconds that is not refused.
+    """
+
+    def __init__(
+        self, *, quota: int | None = None, patience: float = float("inf")
+    ) -> None:
+        self.quota = quota
+        self.patience = patience
+        self.taken = 0
+        self.pauses: list[float] = []
+        self.reasons: list[str] = []
+        self.clock = START
+
+    def take(self) -> None:
+        if self.quota is not None and self.taken >= self.quota:
+            raise QuotaWaitError(
+                self.clock + timedelta(hours=1), "hourly quota used up"
+            )
+        self.taken += 1
+        self.clock += timedelta(seconds=1)
+
+    def now(self) -> datetime:
+        return self.clock
+
+    def pause(self, seconds: float, reason: str) -> None:
+        if seconds > self.patience:
+            raise QuotaWaitError(self.clock + timedelta(seconds=seconds), reason)
+        self.pauses.append(seconds)
+        self.reasons.append(reason)
+        self.clock += timedelta(seconds=seconds)
