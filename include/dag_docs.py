@@ -20,7 +20,8 @@ received are in `{raw}`.
 last run, `full` reads everything and marks what is gone, `replay` maps the stored \
 payloads again without asking the API. `since` and `batch_size` may stay empty.
 
-**Same from a terminal:** `python -m crm_warehouse sync --source {source} --entity {name}`
+**Same from a terminal:** \
+`python -m crm_warehouse sync --source {source} --entity {name}`
 
 **Colours:** green: loaded, maybe with rejected records (the log and the asset event \
 say how many); violet: waits for quota, goes on by itself; yellow: a passing fault, \

@@ -5,25 +5,27 @@ database, no network, no Airflow variable or connection, no heavy import.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import DAG, Asset, MultipleCronTriggerTimetable, Param
+
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.operators.configuration_error import ConfigurationErrorOperator
 from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
 from crm_warehouse.operators.sync import SyncOperator
 from crm_warehouse.source_files import load_source
 from crm_warehouse.spec import MODES, Entity, Source
-
 from include.dag_docs import broken_source_doc, entity_doc
 
 SOURCES_DIRECTORY = Path(__file__).parent / "sources"
 
 #: Everything but a backfill: a window is the watermark's, not a data interval's.
-RUN_TYPES = ("scheduled", "manual", "operator_triggered", "asset_materialization")
+#: Words, which Airflow converts: the enum that its signature names is not public.
+RUN_TYPES: Any = ("scheduled", "manual", "operator_triggered", "asset_materialization")
 
 #: A first full load may wait for quota for hours, without a worker slot.
 RUN_TIMEOUT = timedelta(hours=24)
@@ -51,14 +53,10 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
     builders: dict[str, Builder] = {}
     for path in sorted(directory.glob("*.yaml")):
         try:
-            source = load_source(path)
-            if not builders.keys().isdisjoint(_dag_ids(source)):
-                raise ConfigurationError(
-                    f"{path.name}: source '{source.name}' is defined in another file "
-                    "already; give it another name"
-                )
+            source = _load_new(path, builders.keys())
         except ConfigurationError as error:
-            dag_id = f"{re.sub('[^A-Za-z0-9_.-]', '_', path.stem)}__configuration_error"
+            stem = re.sub("[^A-Za-z0-9_.-]", "_", path.stem)
+            dag_id = f"{stem}__configuration_error"
             builders[dag_id] = partial(_broken_dag, dag_id, path.name, error.problems)
             continue
         for entity in source.entities.values():
@@ -66,8 +64,14 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
     return builders
 
 
-def _dag_ids(source: Source) -> set[str]:
-    return {entity.dag_id for entity in source.entities.values()}
+def _load_new(path: Path, known: Collection[str]) -> Source:
+    source = load_source(path)
+    if any(entity.dag_id in known for entity in source.entities.values()):
+        raise ConfigurationError(
+            f"{path.name}: source '{source.name}' is defined in another file already; "
+            "give it another name"
+        )
+    return source
 
 
 def _entity_dag(source: Source, entity: Entity) -> DAG:

@@ -13,9 +13,12 @@ from include.local_stack.settings import StackSettings
 
 #: What parts get of the caller's environment, besides the prefixes below.
 _PASSED = frozenset(
-    "PATH HOME USER LOGNAME LANG LC_ALL TZ TMPDIR SSL_CERT_FILE SSL_CERT_DIR "
-    "REQUESTS_CA_BUNDLE HTTP_PROXY HTTPS_PROXY NO_PROXY "
-    "http_proxy https_proxy no_proxy".split()
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "no_proxy"),
+    }
 )
 _PASSED_PREFIXES = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "CRM_WAREHOUSE_")
 

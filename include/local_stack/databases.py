@@ -25,9 +25,8 @@ class Databases(ABC):
             verifier = connection.pgconn.encrypt_password(
                 password.encode(), name.encode(), b"scram-sha-256"
             ).decode("ascii")
-            there = connection.execute(
-                "SELECT FROM pg_roles WHERE rolname = %s", [name]
-            ).fetchone()
+            query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+            there = connection.execute(query, [name]).fetchone()
             verb = "ALTER" if there else "CREATE"
             statement = "{} ROLE {} LOGIN NOSUPERUSER PASSWORD {}"
             connection.execute(
@@ -39,7 +38,7 @@ class Databases(ABC):
     def has_database(self, name: str) -> bool:
         """Whether there is a database of this name."""
         with self._superuser() as connection:
-            query = "SELECT FROM pg_database WHERE datname = %s"
+            query = "SELECT 1 FROM pg_database WHERE datname = %s"
             return connection.execute(query, [name]).fetchone() is not None
 
     def create_database(

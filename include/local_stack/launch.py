@@ -52,8 +52,20 @@ def launch(
     Raises:
         StackError: With what to do.
     """
-    if server.start():
-        say(f"PostgreSQL listens on port {server.port}")
+    started = server.start()
+    try:
+        orders = _prepare(settings, server, secrets, former, say)
+    except BaseException:
+        if started:
+            server.stop()
+        raise
+    return start_supervisor(orders)
+
+
+def _prepare(
+    settings: StackSettings, server: Postgres, secrets: Secrets, former: State, say: Say
+) -> Orders:
+    say(f"PostgreSQL listens on port {server.port}")
     ports = choose_ports(settings, former, server.port)
     env = airflow_parts.environment(settings, ports, secrets)
     bootstrap.make_databases(server, secrets.database_passwords())
@@ -70,7 +82,7 @@ def launch(
     finally:
         migration.finish()
     processes = airflow_parts.processes(ports, env)
-    orders = Orders(
+    return Orders(
         root=settings.root,
         state=settings.state_file,
         logs=settings.logs,
@@ -78,7 +90,6 @@ def launch(
         database=DatabaseOrders(server.home, server.log, server.port),
         processes=processes + settings.more_processes(ports, env),
     )
-    return start_supervisor(orders)
 
 
 def start_supervisor(orders: Orders) -> subprocess.Popen[bytes]:

@@ -64,7 +64,7 @@ class PostgresPart:
         self._server = server
         self._pause = Pause()
 
-    def tend(self, checker: Checker) -> None:
+    def tend(self, checker: Checker) -> None:  # noqa: ARG002 - as every part
         """Look once: start again what died, ask what lives."""
         pid = self._server.pid
         if pid is None:

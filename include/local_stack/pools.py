@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import requests
-from crm_warehouse.spec import Source
 
+from crm_warehouse.spec import Source
 from include.local_stack.errors import StackError
 
 _TIMEOUT_SECONDS = 30

@@ -97,6 +97,7 @@ class ProcessPart:
         self.state.health = "stopped"
         self.state.restarts += 1
         self._early_deaths += not self._was_healthy
+        self._was_healthy = False
 
     def _ask(self, checker: Checker) -> None:
         health = self.process.health
@@ -107,7 +108,8 @@ class ProcessPart:
             self._last_healthy = now
             return
         self.state.health = "unhealthy" if self._was_healthy else "starting"
-        deaf_seconds = now - self._last_healthy
-        if self._was_healthy and self.state.identity and deaf_seconds > _DEAF_SECONDS:
+        deaf = now - self._last_healthy
+        limit = _DEAF_SECONDS if self._was_healthy else self.process.start_seconds
+        if self.state.identity and deaf > limit:
             logger.warning("%s does not answer; it is ended", self.process.name)
             terminate([self.state.identity], _LEFTOVER_SECONDS)

@@ -7,7 +7,7 @@ whatever still lives in that session, task processes with own groups included.
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -132,9 +132,11 @@ def _all() -> Iterable[tuple[int, Stat]]:
                 yield int(entry.name), stat
 
 
-def _deliver(send: object, pid: int, number: signal.Signals) -> None:
+def _deliver(
+    send: Callable[[int, int], None], pid: int, number: signal.Signals
+) -> None:
     """A process that ends between look and signal is no error."""
     try:
-        send(pid, number)  # type: ignore[operator]
+        send(pid, number)
     except ProcessLookupError:
         return

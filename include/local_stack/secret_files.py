@@ -11,7 +11,7 @@ from include.local_stack.errors import StackError
 
 
 def _word() -> str:
-    return secrets.token_urlsafe(32)
+    return secrets.token_urlsafe(64)  # as long as SHA-512's block wants a key
 
 
 def _fernet_key() -> str:

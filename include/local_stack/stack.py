@@ -65,18 +65,21 @@ class Stack:
         Returns:
             Whether anything ran.
         """
-        if not self.settings.state_file.exists():
+        if not self.settings.secrets.exists():
             return False
         with self._alone():
             state = self.state()
+            server = self.postgres()
+            ran = state.supervised or server.pid is not None
             if state.supervised and state.supervisor:
                 self._end_supervisor(state.supervisor)
                 state = self.state()
             parts = [part for part in state.parts if part.name != "postgres"]
+            ran = ran or any(part.alive for part in parts)
             terminate([p.identity for p in parts if p.identity], STOP_SECONDS)
-            self.postgres().stop()
+            server.stop()
             self.settings.state_file.unlink(missing_ok=True)
-        return True
+        return ran
 
     def state(self) -> State:
         """What runs now."""

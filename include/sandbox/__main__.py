@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import socket
+import sys
 
 import uvicorn
 
@@ -58,7 +59,10 @@ def main() -> None:
     port, settings = parse_arguments()
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
+        try:
+            listener.bind((_HOST, port))
+        except OSError as error:
+            sys.exit(f"cannot listen on port {port}: {error.strerror}; try --port 0")
         sandbox = Sandbox(settings)
         config = uvicorn.Config(
             sandbox,

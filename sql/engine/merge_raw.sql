@@ -10,8 +10,11 @@ SELECT
     %(source_system)s, c.source_id, c.payload::jsonb, c.payload_bytes, c.payload_hash,
     c.version, c.observed_at, %(job_id)s
 FROM chunk AS c
-LEFT JOIN raw.{table} AS o
-    ON o.source_system = %(source_system)s AND o.source_id = c.source_id
+LEFT JOIN LATERAL (
+    SELECT * FROM raw.{table} AS t
+    WHERE t.source_system = %(source_system)s AND t.source_id = c.source_id
+    LIMIT 1  -- one look-up per record, whatever the planner knows of the table
+    ) AS o ON true
 WHERE o.source_id IS NULL
     -- A list read that began after a tombstone revives.
     OR (o.is_deleted AND c.observed_at > o.deleted_at)

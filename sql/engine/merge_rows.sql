@@ -11,8 +11,11 @@ WITH merged AS (
         %(source_system)s, c.source_id, {chunk_columns} {parent_ids}
         c.sync_hash, c.observed_at, %(job_id)s
     FROM chunk AS c
-    LEFT JOIN warehouse.{table} AS o
-        ON o.source_system = %(source_system)s AND o.source_id = c.source_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM warehouse.{table} AS t
+        WHERE t.source_system = %(source_system)s AND t.source_id = c.source_id
+        LIMIT 1  -- one look-up per record, whatever the planner knows of the table
+        ) AS o ON true
     {parents}
     WHERE NOT c.rejected
         AND (
@@ -41,8 +44,7 @@ WITH merged AS (
     RETURNING w.source_id, w.xmax = 0 AS created
 )
 SELECT
-    count(*) FILTER (WHERE m.created) AS created,
-    count(*) FILTER (WHERE NOT m.created) AS updated
-FROM merged AS m
-JOIN chunk AS c USING (source_id)
-WHERE NOT c.repeated
+    count(*) FILTER (WHERE created) AS created,
+    count(*) FILTER (WHERE NOT created) AS updated
+FROM merged
+WHERE NOT source_id = ANY(%(repeated)s)

@@ -1,5 +1,6 @@
 """What clients of JSON APIs with numbered pages have in common."""
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -101,9 +102,7 @@ class JsonApiClient:
                 f"{entity.source}: {entity.name} has no deletes.confirm_path, so its "
                 f"records cannot be read by id"
             )
-        if source_id in _NO_PATH_SEGMENTS:
-            raise SourceError(f"id {source_id!r} cannot be asked for by address")
-        path = template.replace("{id}", quote(source_id, safe=""))
+        path = template.replace("{id}", _path_segment(source_id))
         try:
             return self._request_path.get(
                 path, {}, lambda decoded: _read_record(decoded, entity)
@@ -126,6 +125,18 @@ def iso_seconds(moment: datetime) -> str:
     """
     moment = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None)
     return f"{moment.isoformat()}Z"
+
+
+def _path_segment(source_id: str) -> str:
+    """The id, quoted.
+
+    Raises:
+        SourceError: No address can hold it.
+    """
+    with contextlib.suppress(UnicodeEncodeError):
+        if source_id not in _NO_PATH_SEGMENTS:
+            return quote(source_id, safe="")
+    raise SourceError(f"id {source_id!r} cannot be asked for by address")
 
 
 def _read_record(decoded: Any, entity: Entity) -> dict[str, Any]:

@@ -29,13 +29,11 @@ class Listing:
     def page_size(self, asked: int) -> int:
         """Records per page that the source works with.
 
-        A source may cap what was asked; its word is taken unless the page itself
-        disproves it.
+        Sources cap what is asked, or ignore it: their word is taken unless the page
+        itself disproves it.
         """
-        told, held = self.per_page, len(self.records)
-        if told and told >= held and (told < asked or held > asked):
-            return told
-        return asked
+        told = self.per_page
+        return told if told and told >= len(self.records) else asked
 
 
 def read_listing(decoded: Any, records_path: Path) -> Listing:

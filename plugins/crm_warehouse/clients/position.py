@@ -70,17 +70,17 @@ class Position:
         Raises:
             TransientSourceError: The source keeps us from ever reaching the end.
         """
-        wanted = (self.page - 1) * self.size
+        asked, wanted = self.size, (self.page - 1) * self.size
         shrunk = self._take_total(listing)
-        size = listing.page_size(self.size)
-        begun, reached = (self.page - 1) * size, self.page * size
-        self.size = size
+        self.size = listing.page_size(asked)
+        begun, reached = (self.page - 1) * self.size, self.page * self.size
+        # A page no longer than asked does not prove that a larger size is at work.
+        doubtful = self.size > asked >= len(listing.records)
         if shrunk and self.page > 1:
             self._step_back(min(wanted, begun), shrunk, listing)
-        elif begun > wanted or reached < wanted:
-            # The source works with another size than asked: this was another part of
-            # the list than wanted.
-            self.page = wanted // size + 1
+        elif begun > wanted or reached < wanted or doubtful:
+            # This was another part of the list than wanted: ask in the other size.
+            self.page = wanted // self.size + 1
         elif self._is_last(listing):
             return True
         else:

@@ -159,8 +159,9 @@ class _Attempts:
         elif self._faults < len(self._delays):
             self._faults += 1
             return self._delays[self._faults - 1], reason
+        requests = "1 request" if self.sent == 1 else f"{self.sent} requests"
         raise TransientSourceError(
-            f"{self._path}: {fault}; gave up after {self.sent} requests"
+            f"{self._path}: {fault}; gave up after {requests}"
         ) from None
 
     def _own_delay(self, count: int) -> float | None:

@@ -41,18 +41,20 @@ def conninfo(connection: Connection) -> str:
             f"{origin}: unknown keys in extra: {', '.join(unknown)}; "
             f"known: {', '.join(OPTIONS)}"
         )
+    values = {
+        "host": connection.host,
+        "port": connection.port,
+        "dbname": connection.schema,
+        "user": connection.login,
+        "password": connection.password,
+        **connection.extra,
+    }
+    given = {key: value for key, value in values.items() if value not in (None, "")}
+    for key, value in given.items():
+        # libpq would read up to the NUL and log in with half a password.
+        if not isinstance(value, str | int) or "\0" in str(value):
+            raise ConfigurationError(f"{origin}: {key} must be text or a whole number")
     # Only here: importing psycopg takes longer than the rest of this package.
-    from psycopg import ProgrammingError
     from psycopg.conninfo import make_conninfo
 
-    try:
-        return make_conninfo(
-            host=connection.host or None,
-            port=connection.port,
-            dbname=connection.schema or None,
-            user=connection.login or None,
-            password=connection.password or None,
-            **connection.extra,
-        )
-    except ProgrammingError:
-        raise ConfigurationError(f"{origin}: a value is not usable by libpq") from None
+    return make_conninfo(**given)

@@ -83,6 +83,7 @@ def _assembled(connection: Connection) -> str:
     host, schema = connection.host or "", connection.schema or ""
     if "://" not in host:
         schemes = (schema, connection.conn_type, "https")
+        host = f"[{host}]" if ":" in host else host  # an IPv6 address
         host = f"{next(word for word in schemes if word in _SCHEMES)}://{host}"
     path = "" if schema in _SCHEMES else schema.strip("/")
     authority = host.partition("://")[2]

@@ -112,10 +112,11 @@ class Loader:
             )
 
     def _prefer_indexes(self) -> None:
-        # A chunk touches few rows of a table that may be large: its planner does not
-        # know the temporary table and would read the whole one to hash it.
-        self._conn.execute("SET LOCAL enable_hashjoin = off")
-        self._conn.execute("SET LOCAL enable_mergejoin = off")
+        # A chunk touches few rows of a table that may be large, empty a moment ago or
+        # both: statistics mislead the planner into reading the table once per chunk,
+        # or once per record. Index look-ups are right in every case.
+        for method in ("hashjoin", "mergejoin", "seqscan", "bitmapscan"):
+            self._conn.execute(f"SET LOCAL enable_{method} = off")
 
     def _merge(self, job: Job, entries: Sequence[Entry]) -> _Counts:
         """Merge; an entry that PostgreSQL refuses is found by halving and rejected."""
@@ -140,7 +141,10 @@ class Loader:
             self._copy_entries(cursor, entries)
             if self._with_raw:
                 cursor.execute(self._merge_raw, values)
-            row = cursor.execute(self._merge_rows, values).fetchone()
+            repeated = [entry.source_id for entry in entries if entry.repeated]
+            row = cursor.execute(
+                self._merge_rows, {**values, "repeated": repeated}
+            ).fetchone()
             assert row is not None  # noqa: S101  an aggregate returns one row
             counts.created, counts.updated = row
             if self._copy_errors(cursor, entries):
@@ -206,9 +210,9 @@ def _merge_rows(entity: Entity, mapping: Mapping) -> sql.Composed:
     links = [link for link in links_of(entity.into) if link.child in mapping.columns]
     parents = [
         sql.SQL(
-            "LEFT JOIN warehouse.{table} AS {alias}"
-            " ON {alias}.source_system = %(source_system)s"
-            " AND {alias}.source_id = c.{child}"
+            "LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
+            " WHERE p.source_system = %(source_system)s AND p.source_id = c.{child}"
+            " LIMIT 1) AS {alias} ON true"
         ).format(
             table=sql.Identifier(link.parent),
             alias=sql.Identifier(f"parent_{link.column}"),

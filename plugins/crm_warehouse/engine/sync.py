@@ -30,8 +30,9 @@ from crm_warehouse.source_files import as_json
 Progress = Callable[[SyncResult], None]
 
 #: An orphan that sits on rows or on the lock is cut off by the server itself.
+#: Compiling statements (jit) takes longer than they run.
 _SESSION_OPTIONS = (
-    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=120s"
+    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=120s -c jit=off"
 )
 
 

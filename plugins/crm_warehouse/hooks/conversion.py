@@ -2,25 +2,38 @@
 
 from typing import TYPE_CHECKING
 
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from crm_warehouse.connections import Connection
+from crm_warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection as AirflowConnection
+    from airflow.sdk import BaseHook
 
 
-def plain(connection: "AirflowConnection") -> Connection:
-    """The same connection without Airflow; its secrets are masked in the task's log.
+def plain_connection(hook: "type[BaseHook] | BaseHook", conn_id: str) -> Connection:
+    """A connection without Airflow; its password is masked in the task's log.
 
     Args:
-        connection: As a hook's ``get_connection`` returns it.
+        hook: Hook that asks.
+        conn_id: Airflow connection id.
+
+    Raises:
+        ConfigurationError: Nobody has made this connection.
     """
+    try:
+        connection = hook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            f"connection {conn_id}: does not exist; create it in Airflow under Admin, "
+            f"Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
+        ) from error
     if connection.password:
         mask_secret(connection.password)
     return Connection(
-        id=connection.conn_id,
-        conn_type=connection.conn_type,
+        id=conn_id,
+        conn_type=connection.conn_type or "",
         host=connection.host,
         login=connection.login,
         password=connection.password,

@@ -1,7 +1,7 @@
 """What the hooks of all source systems share."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 
 from airflow.providers.http.hooks.http import HttpHook
 
@@ -13,7 +13,7 @@ from crm_warehouse.errors import (
     CrmWarehouseError,
     TransientSourceError,
 )
-from crm_warehouse.hooks.conversion import plain
+from crm_warehouse.hooks.conversion import plain_connection
 from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Source
 
@@ -43,9 +43,9 @@ class SourceApiHook(HttpHook):
             source: Definition whose API the connection reaches.
 
         Raises:
-            ConfigurationError: The connection has no password or a bad URL.
+            ConfigurationError: The connection is missing, has no password or a bad URL.
         """
-        connection = plain(self.get_connection(self.conn_id))
+        connection = plain_connection(self, self.conn_id)
         url = connections.base_url(connection, source.base_url)
         token = connection.password
         if not token:
@@ -85,15 +85,6 @@ class SourceApiHook(HttpHook):
             client.close()
         count = "" if total is None else f" and has {total} {entity.name}"
         return f"{source.title} accepts the credentials{count}"
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Form of the connection in Airflow's UI."""
-        return {
-            "hidden_fields": ["schema", "login", "port"],
-            "relabeling": {"host": "Base URL", "password": "API key or token"},
-            "placeholders": {"host": "empty: the URL of the source's definition"},
-        }
 
 
 class _ImpatientGate:

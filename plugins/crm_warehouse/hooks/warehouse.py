@@ -3,7 +3,7 @@
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 
 from crm_warehouse import connections
-from crm_warehouse.hooks.conversion import plain
+from crm_warehouse.hooks.conversion import plain_connection
 
 
 class WarehouseHook(PostgresHook):
@@ -14,13 +14,11 @@ class WarehouseHook(PostgresHook):
     """
 
     default_conn_name = "crm_warehouse"
-    hook_name = "CRM warehouse"
 
     def conninfo(self) -> str:
         """Connection string for libpq; holds the password, so never log it.
 
         Raises:
-            ConfigurationError: The connection is incomplete.
+            ConfigurationError: The connection is missing or unusable.
         """
-        conn_id = self.get_conn_id()
-        return connections.conninfo(plain(self.get_connection(conn_id)))
+        return connections.conninfo(plain_connection(self, self.get_conn_id()))

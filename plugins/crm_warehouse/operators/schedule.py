@@ -35,7 +35,7 @@ def full_is_due(
         earlier: Earlier runs, latest first; read only as far as needed.
     """
     # Imported here: this module is imported whenever a DAG file is parsed.
-    from croniter import croniter
+    from croniter import croniter  # type: ignore[import-untyped]
 
     after = logical_date + timedelta(seconds=1)
     due: datetime = croniter(cron, after).get_prev(datetime)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from airflow_home import HOME, ROOT
 
-
 #: What Airflow 3.3.2 does to others and itself; not ours to mend.
 _AIRFLOW_WARNS = (
     "ignore:::airflow.*",

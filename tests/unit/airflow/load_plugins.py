@@ -10,14 +10,14 @@ def main(root: str) -> None:
 
     plugins, errors = _get_plugins()
     folder = Path(root) / "plugins"
-    files = {
+    modules = {
         name: Path(module.__file__).relative_to(folder).as_posix()
         for name, module in sys.modules.items()
         if getattr(module, "__file__", None)
         and Path(module.__file__).is_relative_to(folder)
     }
     names = sorted(str(plugin.name) for plugin in plugins)
-    print(json.dumps({"plugins": names, "errors": errors, "files": files}))
+    print(json.dumps({"plugins": names, "errors": errors, "modules": modules}))
 
 
 if __name__ == "__main__":

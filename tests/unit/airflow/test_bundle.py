@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow_home import HOME, ROOT
+
 from include.dag_factory import SOURCES_DIRECTORY, dag_builders
 
 HERE = Path(__file__).parent
@@ -86,7 +87,12 @@ def test_the_plugin_folder_executes_its_plugin_file_only() -> None:
 
     assert loaded["errors"] == {}
     assert "crm_warehouse" in loaded["plugins"]
-    assert loaded["files"] == {"crm_warehouse_plugin": "crm_warehouse_plugin.py"}
+    assert loaded["modules"] == {
+        "crm_warehouse_plugin": "crm_warehouse_plugin.py",
+        "crm_warehouse": "crm_warehouse/__init__.py",
+        "crm_warehouse.hooks": "crm_warehouse/hooks/__init__.py",
+        "crm_warehouse.hooks.provider_info": "crm_warehouse/hooks/provider_info.py",
+    }
 
 
 def two_sources(directory: Path, second: str) -> Path:

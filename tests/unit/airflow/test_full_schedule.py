@@ -6,6 +6,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.timetables.base import DataInterval
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 from airflow.utils.types import DagRunType
+
 from crm_warehouse.operators.schedule import EarlierRun, full_is_due
 
 SUNDAY_3_10 = "10 3 * * 0"

@@ -3,6 +3,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from airflow.sdk import RetryAction
+
 from crm_warehouse import errors
 from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
 

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from recorded_sync import RecordedSync, a_result
+from sqlalchemy import select
+
 from crm_warehouse.errors import (
     AuthenticationError,
     SyncDisabledError,
     TransientSourceError,
 )
-from recorded_sync import RecordedSync, a_result
-from sqlalchemy import select
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +119,9 @@ def test_a_passing_fault_leaves_the_task_up_for_retry(
         query = select(TaskInstance).where(TaskInstance.run_id == run_id)
         instance = session.scalars(query).one()
         assert instance.state == "up_for_retry"
-        assert instance.next_retry_datetime() - instance.end_date == timedelta(minutes=1)
+        assert instance.next_retry_datetime() - instance.end_date == timedelta(
+            minutes=1
+        )
 
 
 def test_a_configuration_that_is_off_skips_the_run(

@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.sdk._shared.secrets_masker import redact
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from recorded_sync import RecordedSync, a_result
+from structlog.testing import capture_logs
+
 from crm_warehouse.errors import ConfigurationError, SyncDisabledError
 from crm_warehouse.operators.settings import parse_batch_size, parse_mode, parse_since
 from crm_warehouse.operators.sync import MAX_WAIT_SECONDS, SyncOperator
 from include.dag_factory import SOURCES_DIRECTORY, load_source
-from recorded_sync import RecordedSync, a_result
-from structlog.testing import capture_logs
 
 GENIUS = load_source(SOURCES_DIRECTORY / "genius.yaml")
 USERS = GENIUS.entities["users"]

@@ -96,7 +96,10 @@ class TestAccess:
         mine = postgres.conninfo("mine", "crm_warehouse")
         with psycopg.connect(mine) as connection:
             connection.execute("CREATE TABLE t ()")
-        query = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+        query = (
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb"
+            " FROM pg_roles WHERE rolname = current_user"
+        )
         assert _one(mine, query) is False
         with pytest.raises(psycopg.OperationalError, match="permission denied"):
             psycopg.connect(postgres.conninfo("foreign", "crm_warehouse"))

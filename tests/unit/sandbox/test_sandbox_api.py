@@ -1,11 +1,11 @@
 """The Genius API: credentials, pages, filter, single records, clock."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
-from conftest import ENTITIES
+from sandbox_client import ENTITIES
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
@@ -86,12 +86,16 @@ def test_modified_since_is_inclusive_and_complete(api, zone):
 
 
 def test_modified_since_understands_offsets(api):
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
-    utc = api.all("prospects", modified_since="2026-01-01T00:00:00Z")
+    edge = max(record["modified_date"] for record in api.all("prospects"))
+    moment = datetime.fromisoformat(edge)
+    elsewhere = timezone(timedelta(hours=-5))
 
-    assert moment.isoformat() == "2026-01-01T00:00:00+00:00"
-    assert api.all("prospects", modified_since="2025-12-31T19:00:00-05:00") == utc
-    assert api.all("prospects", modified_since="2025-12-31T19:00:00+05:00") != utc
+    same, later = moment.astimezone(elsewhere), moment.replace(tzinfo=elsewhere)
+    at = api.all("prospects", modified_since=same.isoformat())
+    after = api.all("prospects", modified_since=later.isoformat())
+
+    assert [record["modified_date"] for record in at] == [edge]
+    assert after == []
 
 
 def test_one_record_by_id(api):

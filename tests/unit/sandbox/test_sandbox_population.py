@@ -1,11 +1,14 @@
-"""Invented people and records: the same for a seed, well-formed, alike across systems."""
+"""Invented people: the same for a seed, well-formed, alike across systems."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import phonenumbers
 import pytest
-from conftest import ENTITIES, Api
+from sandbox_client import ENTITIES, Api
 
 from include.sandbox.population import person, spelled
 from include.sandbox.server import SandboxServer
@@ -113,6 +116,18 @@ def test_some_people_are_in_genius_twice(api):
     mails = [r["email"].lower() for r in api.all("prospects") if r["email"]]
 
     assert 0 < len(mails) - len(set(mails)) < 25
+
+
+def test_a_taken_port_is_said_in_one_line(sandbox):
+    port = sandbox.url.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "include.sandbox", "--port", port]
+    root = Path(__file__).parents[3]
+
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=10)
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"cannot listen on port {port}: ")
+    assert run.stdout == ""
 
 
 @pytest.mark.parametrize("bad", [["--dirty", "2"], ["--prospects", "-1"]])

@@ -29,7 +29,7 @@ BEYOND_SCHEMA = (
     "keep is for text only",
     "set_null cannot be",
     "is taken",
-    "python/name",
+    "the tag",
     "'<<' must name",
     "a key must be a word",
 )

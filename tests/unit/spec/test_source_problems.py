@@ -57,17 +57,17 @@ WRONG = [
     (
         "requests: 1000",
         "requests: 0",
-        "8:21: quotas[0].requests: must be between 1 and 1000000000, not 0",
+        "8:20: quotas[0].requests: must be between 1 and 1000000000, not 0",
     ),
     (
         "requests: 1000",
         "requests: true",
-        "8:21: quotas[0].requests: must be a number, not true or false",
+        "8:20: quotas[0].requests: must be a number, not true or false",
     ),
     (
         "requests: 1000",
         "requests: 10.5",
-        "8:21: quotas[0].requests: must be a whole number, not 10.5",
+        "8:20: quotas[0].requests: must be a whole number, not 10.5",
     ),
     (
         "  - {name: hourly, requests: 1000, per: 1h}",
@@ -277,6 +277,16 @@ WRONG = [
         "3:1: owner: the tag !!python/name:os.system is not allowed here; remove it",
     ),
     (
+        "title: Acme CRM",
+        "title: !!int Acme",
+        "2:1: title: the tag !!int is not allowed here; remove it",
+    ),
+    (
+        "title: Acme CRM",
+        "title: !!set {a, b}",
+        "2:1: title: the tag !!set is not allowed here; remove it",
+    ),
+    (
         "lag: 0s",
         "<<: lag\nlag: 0s",
         "1:1: '<<' must name a mapping, e.g. '<<: *name'",
@@ -316,7 +326,7 @@ def test_all_problems_of_a_file_come_at_once_in_the_order_of_its_lines(
     text = (
         SMALL.replace("region: US", "region: us")
         .replace("      email: email", "      emial: email")
-        .replace("title: Acme CRM", "title: [x]")
+        .replace("title: Acme CRM", "titel: Acme CRM")
         .replace("into: appointments", "into: appointment")
     )
 
@@ -324,6 +334,7 @@ def test_all_problems_of_a_file_come_at_once_in_the_order_of_its_lines(
 
     assert [line.split(": ")[1] for line in lines] == [
         "title",
+        "titel",
         "region",
         "entities.people.map.emial",
         "entities.visits.into",
@@ -341,6 +352,26 @@ def test_a_file_below_the_current_folder_is_named_as_one_would_type_it(
         load_source(path)
 
     assert str(caught.value) == "sources/acme.yaml:1:1: title: is missing"
+
+
+def test_entities_that_are_no_mapping_are_said(tmp_path: Path) -> None:
+    text = SMALL[: SMALL.index("entities:")] + "entities: [people]\n"
+
+    assert problems_of(write(tmp_path, text)) == [
+        "acme.yaml:15:1: entities: must be a mapping, not a list"
+    ]
+
+
+def test_a_mistake_in_a_merged_mapping_is_said_once(tmp_path: Path) -> None:
+    text = changed(
+        "  people:\n", "  people: &p\n    since_param: a\n    since_param: b\n"
+    )
+    text += "  others:\n    <<: *p\n    path: /others\n"
+
+    assert problems_of(write(tmp_path, text)) == [
+        "acme.yaml:17:5: entities.people.since_param: is written twice, in lines 17 "
+        "and 18"
+    ]
 
 
 def test_a_base_url_is_never_repeated_because_it_may_hold_a_password(

@@ -1,0 +1,165 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import psycopg
+import pytest
+
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.hooks.genius import GeniusHook
+from crm_warehouse.hooks.registry import HOOKS, hook_of
+from crm_warehouse.hooks.warehouse import WarehouseHook
+from include.dag_factory import SOURCES_DIRECTORY, load_source
+
+GENIUS = load_source(SOURCES_DIRECTORY / "genius.yaml")
+TOKEN = "canary-token-of-genius"
+
+
+class Api(BaseHTTPRequestHandler):
+    """Genius with 321 records of everything, for one token."""
+
+    def do_GET(self) -> None:
+        allowed = self.headers["Authorization"] == f"Bearer {TOKEN}"
+        page = {"data": [{"id": 1}], "page": 1, "per_page": 1, "total": 321}
+        body = json.dumps({**page, "total_pages": 321} if allowed else {}).encode()
+        self.send_response(200 if allowed else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/genius/v1"
+        server.shutdown()
+        thread.join()
+
+
+def set_genius(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
+    connection = {"conn_type": "genius", **fields}
+    monkeypatch.setenv("AIRFLOW_CONN_GENIUS_DEFAULT", json.dumps(connection))
+
+
+def test_the_test_button_asks_the_api(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_genius(monkeypatch, host=api, password=TOKEN)
+
+    assert GeniusHook().test_connection() == (
+        True,
+        "Genius CRM accepts the credentials and has 321 prospects",
+    )
+
+
+def test_the_test_button_says_that_a_token_is_refused(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_genius(monkeypatch, host=api, password="not-the-token")
+
+    worked, message = GeniusHook().test_connection()
+
+    assert not worked
+    assert "401" in message
+    assert "not-the-token" not in message
+
+
+def test_the_test_button_does_not_wait_for_a_dead_api(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+    set_genius(monkeypatch, host="http://127.0.0.1:9/v1", password=TOKEN)
+
+    worked, message = GeniusHook().test_connection()
+
+    assert not worked
+    assert "try again" in message
+
+
+def test_the_ui_finds_the_hook_behind_the_connection_type(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.connection import Connection
+
+    set_genius(monkeypatch, host=api, password=TOKEN)
+    connection = Connection(conn_id="genius_default", conn_type="genius")
+
+    assert connection.test_connection()[0] is True
+
+
+def test_the_form_of_the_connection_type_is_known_without_its_hook() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    form = ProvidersManager().field_behaviours["genius"]
+
+    assert form["relabeling"] == {"host": "Base URL", "password": "API token"}
+
+
+def test_every_hook_has_a_connection_type() -> None:
+    from crm_warehouse.hooks.provider_info import get_provider_info
+
+    described = {
+        (item["connection-type"], item["hook-class-name"])
+        for item in get_provider_info()["connection-types"]
+    }
+
+    assert described == {
+        (hook.conn_type, f"{hook.__module__}.{hook.__qualname__}")
+        for hook in HOOKS.values()
+    }
+
+
+def test_a_missing_connection_is_a_matter_of_configuration() -> None:
+    with pytest.raises(ConfigurationError, match="AIRFLOW_CONN_GENIUS_DEFAULT"):
+        hook_of(GENIUS).client_factory(GENIUS)
+    with pytest.raises(ConfigurationError, match="AIRFLOW_CONN_CRM_WAREHOUSE"):
+        WarehouseHook().conninfo()
+
+
+def test_plain_http_is_for_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_genius(monkeypatch, host="http://genius.example.com/v1", password=TOKEN)
+
+    with pytest.raises(ConfigurationError, match="https"):
+        GeniusHook().client_factory(GENIUS)
+
+
+def test_a_source_without_a_hook_is_refused() -> None:
+    from dataclasses import replace
+
+    with pytest.raises(ConfigurationError, match="known are genius"):
+        hook_of(replace(GENIUS, client="salesforce"))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "postgresql://loader:s%40cret@db.example.com:5433/warehouse?sslmode=require",
+        '{"conn_type": "postgres", "host": "db.example.com", "port": 5433,'
+        ' "login": "loader", "password": "s@cret", "schema": "warehouse",'
+        ' "extra": {"sslmode": "require"}}',
+    ],
+    ids=["uri", "json"],
+)
+def test_the_warehouse_hook_speaks_libpq(
+    monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", form)
+
+    parts = psycopg.conninfo.conninfo_to_dict(WarehouseHook().conninfo())
+
+    assert parts == {
+        "host": "db.example.com",
+        "port": "5433",
+        "user": "loader",
+        "password": "s@cret",
+        "dbname": "warehouse",
+        "sslmode": "require",
+    }
