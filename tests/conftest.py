@@ -4,12 +4,14 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from include.local_stack.postgres import Postgres
+from include.sandbox.server import SandboxServer
 
 _TEMPLATE = "warehouse_template"
 
@@ -59,3 +61,15 @@ def warehouse(postgres: Postgres, warehouse_template: str) -> Iterator[str]:
     postgres.create_database(name, "crm_warehouse", template=warehouse_template)
     yield postgres.conninfo(name, "crm_warehouse")
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Callable[..., SandboxServer]]:
+    """Start sandbox CRMs: the arguments are those of ``SandboxServer``."""
+    with ExitStack() as servers:
+
+        def start(*arguments: object, **options: object) -> SandboxServer:
+            server = SandboxServer(*arguments, **options)  # type: ignore[arg-type]
+            return servers.enter_context(server)
+
+        yield start

@@ -29,7 +29,7 @@ def run_as(
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
         user=user.uid if user else None,
         group=user.gid if user else None,
@@ -38,7 +38,7 @@ def run_as(
 
 
 def initialise(
-    initdb: Path, data: Path, user: ServerUser | None, password: str
+    initdb: Path, data: Path, user: ServerUser | None, password: str, *, sync: bool
 ) -> None:
     """Make the data directory, all of it or nothing.
 
@@ -47,6 +47,7 @@ def initialise(
         data: Where to; must not exist.
         user: Owner of the files.
         password: Of the superuser ``postgres``.
+        sync: Whether to wait until all of it is on disk.
 
     Raises:
         StackError: With what initdb said.
@@ -61,8 +62,9 @@ def initialise(
     command = [str(initdb), "-D", str(draft), "-U", "postgres", f"--pwfile={word}"]
     command += ["--auth-local=scram-sha-256", "--auth-host=scram-sha-256"]
     command += ["--encoding=UTF8", "--locale=C.UTF-8", "--lc-messages=C"]
+    command += ["--no-instructions", *([] if sync else ["--no-sync"])]
     try:
-        _run_initdb([*command, "--no-instructions"], user)
+        _run_initdb(command, user)
     finally:
         word.unlink()
     draft.rename(data)

@@ -29,6 +29,7 @@ class AirflowApi:
             timeout=_TIMEOUT_SECONDS,
         )
         if not answer.ok:
+            self._session.close()
             raise StackError(
                 f"Airflow refuses user {user} (status {answer.status_code}). Its "
                 "password file and the running API server are not of one stack."

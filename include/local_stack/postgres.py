@@ -116,8 +116,13 @@ class Postgres(Databases):
             running.wait_ready(_START_SECONDS)
             return False
         if not self.data.exists():
-            password = self._passwords["postgres"]
-            cluster.initialise(self.program("initdb"), self.data, self._user, password)
+            cluster.initialise(
+                self.program("initdb"),
+                self.data,
+                self._user,
+                self._passwords["postgres"],
+                sync=self._settings.get("fsync") != "off",
+            )
         cluster.check_version(self.data, self.program("postgres"))
         Postmaster.remove_foreign_pid_file(self.data)
         for attempt in range(_PORT_TRIES):

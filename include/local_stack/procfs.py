@@ -14,6 +14,8 @@ from typing import NamedTuple, Self
 
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
+#: The kernel needs a moment after SIGKILL.
+_KILLED_SECONDS = 5.0
 
 
 class Stat(NamedTuple):
@@ -112,14 +114,21 @@ def terminate(identities: Iterable[Identity], grace_seconds: float) -> None:
     for target in targets:
         for pid in target.members():
             _deliver(os.kill, pid, signal.SIGKILL)
-    _wait_gone(targets, grace_seconds)
+    _wait_gone(targets, _KILLED_SECONDS)
 
 
 def _wait_gone(targets: list[Identity], seconds: float) -> bool:
+    """Whether all sessions are empty in time; orphans are asked once to end."""
+    asked: set[Identity] = set()
     deadline = time.monotonic() + seconds
-    while any(target.members() for target in targets):
+    while left := [target for target in targets if target.members()]:
         if time.monotonic() > deadline:
             return False
+        for target in left:
+            # A leader's own groups heard nothing of the signal to its group.
+            if target not in asked and not target.alive():
+                asked.add(target)
+                target.signal(signal.SIGTERM)
         time.sleep(_POLL_SECONDS)
     return True
 

@@ -120,14 +120,15 @@ def own_uv() -> Path:
     if not own.exists():
         pinned = VENV / "uv.txt"
         pinned.write_text(locked_uv(), "utf-8")
-        command = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes"]
-        run(*command, "-r", pinned, why="uv could not be installed. See above.")
+        options = ["--quiet", "--require-hashes", "-r", str(pinned)]
+        why = "uv could not be installed. Is the package index reachable?"
+        run(PYTHON, "-m", "pip", "install", *options, why=why)
     return own
 
 
 def install(uv: str | Path) -> None:
     """Make the environment exactly what the locks say."""
-    options = ["--require-hashes", "--compile-bytecode", "--python", PYTHON]
+    options = ["--require-hashes", "--compile-bytecode", "--python", str(PYTHON)]
     why = "The packages could not be installed. Is the package index reachable?"
     run(uv, "pip", "sync", "--quiet", *options, *LOCKS, why=why)
     release = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -152,7 +152,9 @@ class _Attempts:
         """
         reason = f"{self._path}: {fault} (request {self.sent})"
         if isinstance(fault, ThrottledError):
-            seconds = fault.seconds or self._own_delay(self._throttles)
+            seconds = fault.seconds
+            if seconds is None:
+                seconds = self._own_delay(self._throttles)
             self._throttles += 1
             if seconds is not None and self._throttles <= MAX_THROTTLES:
                 return seconds, reason

@@ -60,5 +60,5 @@ def raise_for_status(path: str, response: Response, now: datetime) -> None:
     if status in _THROTTLING_STATUSES:
         seconds = retry_after_seconds(response.headers, now)
     if status == 429 or seconds is not None:
-        raise ThrottledError(f"status {status}, too many requests", seconds)
+        raise ThrottledError(f"status {status}, the source wants a pause", seconds)
     raise TransientSourceError(f"status {status}")

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import orjson
-
 from crm_warehouse.engine import normalize, payload, values
 from crm_warehouse.spec import Entity, FieldMap, OnError, Path
 from crm_warehouse.unified import UNIFIED
@@ -280,8 +278,6 @@ def _value(field: _Field, record: Any, warnings: list[Problem]) -> str:
             raise RejectError(problem) from None
         warnings.append(problem)
         return NULL
-    except (TypeError, orjson.JSONEncodeError):
-        text = values.json(payload.clean(value))
     if text == NULL:
         text = payload.REPLACEMENT
     if not text and field.expected:

@@ -19,7 +19,7 @@ _EMAIL = re.compile(
 )
 _LONGEST_EMAIL = 254  # RFC 5321: a path has 256 octets, two of them are < and >
 _LONGEST_PHONE = 50
-_PUNCTUATION = str.maketrans("", "", " -.()/\t\u00a0")
+_PUNCTUATION = str.maketrans("", "", " -.()/\u00a0")
 
 
 def email(text: str) -> str | None:
@@ -28,7 +28,10 @@ def email(text: str) -> str | None:
     The rule is that of RFC 5321 without quoted local parts and address literals,
     which no CRM user means; ASCII domains with at least one dot.
     """
-    address = text.strip().lower()
+    address = text.strip()
+    if not address.isascii():  # lower() makes an ASCII k of the Kelvin sign
+        return None
+    address = address.lower()
     if len(address) > _LONGEST_EMAIL or _EMAIL.fullmatch(address) is None:
         return None
     return address if address.find("@") <= 64 else None
@@ -50,7 +53,10 @@ def phone_normalizer(region: str) -> Callable[[str], str | None]:
         for kind in (metadata.fixed_line, metadata.mobile, metadata.toll_free)
         if kind is not None and kind.national_number_pattern
     ]
-    home = re.compile(rf"(?:\+?{code})?((?:{'|'.join(patterns)}))")
+    # Without + a country's code may be the beginning of a number of its own; only
+    # North America's plan has none that begins with its 1.
+    plus = r"\+?" if code == 1 else r"\+"
+    home = re.compile(rf"(?:{plus}{code})?((?:{'|'.join(patterns)}))", re.ASCII)
 
     def normalize(text: str) -> str | None:
         digits = text.translate(_PUNCTUATION)

@@ -13,6 +13,8 @@ import orjson
 
 #: What stands in PostgreSQL for a character that it refuses.
 REPLACEMENT = "\ufffd"
+#: What jsonb refuses, or gives back as another number: 1e+16 as an integer, -0.0 as 0.
+_LOSSY = (b"\\u0000", b"e+", b"-0.0")
 
 
 class Payload(NamedTuple):
@@ -35,7 +37,7 @@ def encode(record: Any) -> Payload:
         body = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError):  # lone surrogates, integers above 64 bits
         return _encode_odd(record)
-    if b"\\u0000" in body or _has_odd_number(record, body):
+    if any(mark in body for mark in _LOSSY) or _has_odd_number(record, body):
         return _encode_odd(record)
     return Payload(body.decode(), None, hashlib.sha256(body).hexdigest())
 
@@ -58,6 +60,13 @@ def clean(value: Any) -> Any:
     return value
 
 
+def clean_json(value: Any) -> str:
+    """JSON text of the cleaned value, keys sorted."""
+    return json.dumps(
+        clean(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+
+
 def clean_text(text: str) -> str:
     """The text with NUL and lone surrogates replaced by U+FFFD."""
     if "\0" in text:
@@ -73,5 +82,4 @@ def _has_odd_number(record: Any, body: bytes) -> bool:
 
 def _encode_odd(record: Any) -> Payload:
     exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
-    text = json.dumps(clean(record), sort_keys=True, separators=(",", ":"))
-    return Payload(text, exact, hashlib.sha256(exact).hexdigest())
+    return Payload(clean_json(record), exact, hashlib.sha256(exact).hexdigest())

@@ -12,11 +12,14 @@ from typing import Any
 
 import orjson
 
+from crm_warehouse.engine import payload
+
 Converter = Callable[[Any], str]
 
 #: numeric(12,2): ten digits before the point.
 _LARGEST_AMOUNT = Decimal(10) ** 10
 _CENT = Decimal("0.01")
+_NOT_A_NUMBER = Decimal("NaN")
 
 
 class UnusableValueError(ValueError):
@@ -71,7 +74,12 @@ def timestamp(value: Any) -> str:
 def _is_canonical(value: str) -> bool:
     """``2025-06-15T10:30:00Z``, what sources send mostly: no need to write it anew."""
     return (
-        len(value) == 20 and value[19] == "Z" and value[10] == "T" and value[7] == "-"
+        len(value) == 20
+        and value[19] == "Z"
+        and value[10] == "T"
+        and value[7] == "-"
+        and value[13] == ":"  # not 103000.5
+        and value[11:13] != "24"  # the next day's 00, for Python 3.14
     )
 
 
@@ -85,20 +93,27 @@ def _canonical(moment: datetime) -> str:
 
 def numeric(value: Any) -> str:
     """Amount with two decimals, rounded half to even; below ten billion."""
+    sent = text(value).strip()
     try:
-        amount = Decimal(text(value).strip())
-        if not amount.is_finite() or abs(amount) >= _LARGEST_AMOUNT:
-            raise UnusableValueError("invalid_number", "outside numeric(12,2)")
-        return str(amount.quantize(_CENT))
+        amount = Decimal(sent)
     except InvalidOperation:
-        raise UnusableValueError("invalid_number", "not a decimal number") from None
+        amount = _NOT_A_NUMBER
+    if not amount.is_finite() or "_" in sent:
+        raise UnusableValueError("invalid_number", "not a decimal number")
+    # Half a cent below the limit rounds to it.
+    if -_LARGEST_AMOUNT < amount < _LARGEST_AMOUNT:
+        amount = amount.quantize(_CENT) + 0  # never -0.00
+        if abs(amount) < _LARGEST_AMOUNT:
+            return str(amount)
+    raise UnusableValueError("invalid_number", "outside numeric(12,2)")
 
 
 def json(value: Any) -> str:
     """JSON text with sorted keys."""
-    return orjson.dumps(
-        value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-    ).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # lone surrogates, integers above 64 bits, deep nesting
+        return payload.clean_json(value)
 
 
 def parse_instant(value: Any) -> datetime | None:

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowNotFoundException
-from airflow.sdk.log import mask_secret
 
 from crm_warehouse.connections import Connection
 from crm_warehouse.errors import ConfigurationError
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plain_connection(hook: "type[BaseHook] | BaseHook", conn_id: str) -> Connection:
-    """A connection without Airflow; its password is masked in the task's log.
+    """A connection without Airflow, which masks its secrets in the task's log.
 
     Args:
         hook: Hook that asks.
@@ -29,8 +28,6 @@ def plain_connection(hook: "type[BaseHook] | BaseHook", conn_id: str) -> Connect
             f"connection {conn_id}: does not exist; create it in Airflow under Admin, "
             f"Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
         ) from error
-    if connection.password:
-        mask_secret(connection.password)
     return Connection(
         id=conn_id,
         conn_type=connection.conn_type or "",

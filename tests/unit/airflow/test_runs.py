@@ -12,6 +12,8 @@ from crm_warehouse.errors import (
     SyncDisabledError,
     TransientSourceError,
 )
+from crm_warehouse.operators.schedule import EarlierRun
+from crm_warehouse.operators.sync import SyncOperator, _earlier_runs
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +28,19 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+class RetryIsPendingError(Exception):
+    """A test run whose task is up for retry would sleep until that is due."""
+
+
+def refuse_to_sleep(_: float) -> None:
+    raise RetryIsPendingError
+
+
 def run_dag(
     bundle: Any, monkeypatch: pytest.MonkeyPatch, engine: RecordedSync, **conf: Any
 ) -> Any:
     monkeypatch.setattr("crm_warehouse.engine.sync.run_sync", engine)
+    monkeypatch.setattr("time.sleep", refuse_to_sleep)
     return bundle.dags["genius__users"].test(run_conf=conf or None)
 
 
@@ -82,6 +93,7 @@ def test_a_run_that_waits_for_quota_goes_on_and_ends_green(
     assert run.state == "success"
     assert [request.mode for request in engine.requests] == ["full", "full"]
     assert {request.run_id for request in engine.requests} == {run.run_id}
+    assert run.get_task_instance("sync").try_number == 1
 
 
 def test_refused_credentials_fail_the_run_at_the_first_try(
@@ -102,13 +114,6 @@ def test_a_passing_fault_leaves_the_task_up_for_retry(
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
 
-    class RetryIsPendingError(Exception):
-        """A test run in this state sleeps until the retry is due."""
-
-    def stop(_: float) -> None:
-        raise RetryIsPendingError
-
-    monkeypatch.setattr("time.sleep", stop)
     engine = RecordedSync(TransientSourceError("503"))
 
     with pytest.raises(RetryIsPendingError):
@@ -148,3 +153,21 @@ def test_wrong_parameters_are_refused_before_a_run_exists(
         run_dag(bundle, monkeypatch, engine, **wrong)
 
     assert engine.requests == []
+
+
+def test_earlier_runs_are_told_by_airflow_latest_first(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[EarlierRun]] = []
+
+    def record(_: SyncOperator, context: Any) -> str:
+        seen.append(list(_earlier_runs(context["ti"])))
+        return "incremental"
+
+    monkeypatch.setattr(SyncOperator, "_mode", record)
+    runs = [run_dag(bundle, monkeypatch, RecordedSync(a_result())) for _ in range(3)]
+
+    assert seen[2][:2] == [
+        EarlierRun(run.logical_date, scheduled=False) for run in (runs[1], runs[0])
+    ]
+    assert seen[2][1:] == seen[1]

@@ -46,9 +46,9 @@ def test_an_envelope_ends_with_its_last_page(walk):
     assert source.asked == [(1, 10), (2, 10), (3, 10)]
     assert [page.total for page in pages] == [25, 25, 25]
     assert [page.checkpoint for page in pages] == [
-        {"page": 2, "size": 10, "total": 25},
-        {"page": 3, "size": 10, "total": 25},
-        {"page": 3, "size": 10, "total": 25},
+        {"page": 2, "size": 10, "told": True, "total": 25},
+        {"page": 3, "size": 10, "told": True, "total": 25},
+        {"page": 3, "size": 10, "told": True, "total": 25},
     ]
 
 
@@ -120,6 +120,26 @@ def test_a_total_that_is_too_high_costs_one_request(walk, server):
     # What is missing is the engine's to judge: it needs the source's word.
     assert pages[-1].total == 10**6
     assert len(server.requests) == 3
+
+
+def test_a_total_that_the_last_page_disproves_is_not_believed(walk):
+    source = MovingList(range(100))
+
+    def script(request):
+        page, asked = int(request.query["page"]), int(request.query["per_page"])
+        lie = {"total": 37, "total_pages": 4}
+        return as_json({**source.page(page, asked), **lie})
+
+    pages = walk(script)
+    assert ids(pages) == list(range(100))
+    # A page past the end may be an error: a resumed walk must begin before it.
+    assert pages[4].checkpoint["page"] == 5
+
+
+def test_an_honest_end_on_a_full_page_costs_no_request(walk):
+    source = MovingList(range(30))
+    walk(source)
+    assert source.pages == [1, 2, 3]
 
 
 def test_a_growing_list_is_read_to_its_new_end(walk):
@@ -265,9 +285,18 @@ def test_a_list_that_shrank_while_the_job_was_down(walk):
 )
 def test_a_checkpoint_of_another_page_size(walk, size, asked):
     source = MovingList(range(50))
-    pages = walk(source, size=size, checkpoint={"page": 3, "size": 10, "total": 50})
+    kept = {"page": 3, "size": 10, "told": True, "total": 50}
+    pages = walk(source, size=size, checkpoint=kept)
     assert source.asked[0] == asked
     assert set(range(20, 50)) <= set(ids(pages))
+
+
+def test_a_checkpoint_of_another_page_size_that_was_never_told(walk):
+    # Two pages of 10 may have been pages of 5: only the beginning is sure.
+    source = MovingList(range(50), cap=5, envelope=("total", "total_pages"))
+    kept = {"page": 3, "size": 10, "told": False, "total": 50}
+    assert ids(walk(source, size=7, checkpoint=kept)) == list(range(50))
+    assert ids(walk(source, size=10, checkpoint=kept)) == list(range(10, 50))
 
 
 @pytest.mark.parametrize(
@@ -388,12 +417,21 @@ def test_a_list_deeper_in_its_envelope(walk, entity):
     sizes=st.lists(st.integers(1, 12), min_size=1, max_size=4),
     cap=st.integers(1, 12),
     least=st.integers(1, 12),
+    size_is_told=st.booleans(),
     deletions=st.lists(st.lists(st.integers(0, 59), max_size=8), max_size=30),
     stops=st.sets(st.integers(1, 30)),
 )
-def test_no_survivor_is_missed(count, sizes, cap, least, deletions, stops):
+def test_no_survivor_is_missed(
+    count, sizes, cap, least, size_is_told, deletions, stops
+):
     """Any deletions between any requests, with resumes anywhere in any page size."""
-    source = MovingList(range(count), cap=cap, least=least)
+    source = MovingList(
+        range(count),
+        cap=cap,
+        # Larger pages than asked cannot be noticed where the size is not told.
+        least=least if size_is_told else 1,
+        envelope=COUNTED if size_is_told else ("total", "total_pages"),
+    )
     position, seen, requests = Position.start(None, sizes[0]), set(), 0
     ended = False
     while not ended:

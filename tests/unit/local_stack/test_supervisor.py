@@ -136,7 +136,9 @@ def test_stop_ends_every_part_with_its_children_and_nothing_else(rig: Rig) -> No
         until(lambda: "child" in rig.log("family"))
         child = Identity.of(int(rig.log("family").split()[1]))
         parts = [rig.identity("family"), rig.identity("two")]
+        began = time.monotonic()
         assert stop(supervisor) == 0
+        assert time.monotonic() - began < 5, "the child was not asked, but killed"
         assert child
         assert not any(each.alive() for each in [child, *parts])
         assert bystander.poll() is None

@@ -1,0 +1,61 @@
+"""Texts of the command line become values, or a sentence that says what is wrong."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from crm_warehouse.cli.words import hint
+
+
+def one_of(known: Sequence[str]) -> Callable[[str], str]:
+    """Converter that lets only these words pass."""
+
+    def convert(text: str) -> str:
+        if text in known:
+            return text
+        raise ArgumentTypeError(
+            f"{text!r} is not one of {', '.join(known)}{hint(text, known)}"
+        )
+
+    return convert
+
+
+def moment(text: str) -> datetime:
+    """ISO 8601 date or time as an aware moment; without an offset it is UTC."""
+    try:
+        value = datetime.fromisoformat(text)
+        value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(
+            f"{text!r} is no ISO 8601 time; write it like 2026-01-31T00:00:00Z"
+        ) from None
+    if value > datetime.now(UTC):
+        raise ArgumentTypeError(f"{text!r} lies in the future; nothing changed since")
+    return value
+
+
+def positive(text: str) -> int:
+    """Whole number from 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Number of seconds from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds; write e.g. 90")
+    return value
+
+
+def existing_file(text: str) -> Path:
+    """Path of a file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise ArgumentTypeError(f"there is no file {text}")
+    return path

@@ -1,0 +1,18 @@
+"""Exit statuses of the command line; a contract with scripts."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a script learns without reading anything."""
+
+    SUCCESS = 0
+    FAILED = 1
+    #: Bad usage or configuration: the same command fails again.
+    USAGE = 2
+    #: Done, with new rejects.
+    PARTIAL = 3
+    #: Waiting for quota longer than allowed.
+    WAITING = 4
+    INTERRUPTED = 130
+    TERMINATED = 143

@@ -1,0 +1,96 @@
+"""What a failure means to the person at the terminal, and to the script around it."""
+
+import sys
+import traceback
+from argparse import Namespace
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, NoReturn
+
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.errors import (
+    ConfigurationError,
+    CrmWarehouseError,
+    SyncDisabledError,
+)
+
+_RESUME = "run the same command again to resume"
+#: Classes of SQLSTATE that speak of the way to the server, not of its work.
+_CONNECTING = ("08", "28", "3D", "57P")
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure, explained.
+
+    Attributes:
+        status: Exit status.
+        lines: Messages, one each; free of credentials and personal data.
+        unexpected: Nobody foresaw it: only a traceback says more.
+    """
+
+    status: Exit
+    lines: tuple[str, ...]
+    unexpected: bool = False
+
+
+def raise_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Signal handler: end as Ctrl-C does."""
+    raise Terminated
+
+
+def explain(error: BaseException) -> Failure:
+    """What to tell, and which status to end with."""
+    if isinstance(error, KeyboardInterrupt):
+        return Failure(Exit.INTERRUPTED, (f"interrupted; {_RESUME}",))
+    if isinstance(error, Terminated):
+        return Failure(Exit.TERMINATED, (f"terminated; {_RESUME}",))
+    if isinstance(error, ConfigurationError):
+        return Failure(Exit.USAGE, error.problems)
+    if isinstance(error, SyncDisabledError):
+        return Failure(Exit.USAGE, (str(error),))
+    if isinstance(error, CrmWarehouseError):
+        return Failure(Exit.FAILED, (str(error),))
+    # Whoever raised psycopg's errors has imported it; nobody else pays for that.
+    psycopg: Any = sys.modules.get("psycopg")
+    if psycopg and isinstance(error, psycopg.Error):
+        return Failure(Exit.FAILED, (_of_warehouse(error, psycopg),))
+    name = type(error).__name__
+    text = f"unexpected {name}; run again with --debug to see the traceback"
+    return Failure(Exit.FAILED, (text,), unexpected=True)
+
+
+def show(failure: Failure, error: BaseException, words: Namespace) -> None:
+    """Print the failure on standard error, in the chosen format."""
+    from crm_warehouse.cli import logs
+
+    for line in failure.lines:
+        logs.complain(line)
+    if words.debug:
+        traceback.print_exception(error)
+
+
+def _of_warehouse(error: Any, psycopg: Any) -> str:
+    kind = type(error).__name__
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return "a table of the warehouse is in use; try again when that has ended"
+    state = error.sqlstate
+    if isinstance(error, psycopg.OperationalError) and (
+        state is None or state.startswith(_CONNECTING)
+    ):
+        return f"cannot reach the warehouse: {_first_line(error)}"
+    # Messages about data could hold values of people; those about the connection
+    # above come from libpq and name host, port and user only.
+    return (
+        f"the warehouse refuses ({kind}, {state}); if its tables are old, run "
+        "`python -m crm_warehouse migrate`, else --debug shows more"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,56 @@
+"""Run one command."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from crm_warehouse.cli import failures, logs
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.local_variables import adopt_local_variables
+from crm_warehouse.cli.parser import parse
+
+#: Command -> module whose ``run`` executes it.
+COMMANDS = {
+    "sync": "sync",
+    "preview": "preview",
+    "validate": "validate",
+    "migrate": "migrate",
+    "connections export": "export",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` names.
+
+    Args:
+        argv: Words behind the program's name; None takes the process's own.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        SystemExit: ``--help``, or words that the parser refuses.
+    """
+    words = parse(argv)
+    logs.configure(words.log_level, words.log_format)
+    try:
+        adopt_local_variables(os.environ)
+        status = _command(words.command)(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except (Exception, KeyboardInterrupt, failures.Terminated) as error:
+        failure = failures.explain(error)
+        failures.show(failure, error, words)
+        return failure.status
+    return status
+
+
+def _command(name: str) -> Callable[[Namespace], int]:
+    module = import_module(f"crm_warehouse.cli.{COMMANDS[name]}")
+    run: Callable[[Namespace], int] = module.run
+    return run

@@ -1,0 +1,187 @@
+"""Commands and options. ``docs/command-line.md`` describes every one of them."""
+
+import sys
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from crm_warehouse.cli import arguments
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.words import hint
+from crm_warehouse.spec import MODES, VIAS
+
+PROGRAM = "python -m crm_warehouse"
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json")
+
+_Commands = _SubParsersAction["Parser"]
+
+
+class Parser(ArgumentParser):
+    """Says in one line what is wrong, and in a second where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        print(f"error: {message}\nsee: {self.prog} --help", file=sys.stderr)
+        sys.exit(Exit.USAGE)
+
+    def refuse_unknown(self, rest: Sequence[str]) -> None:
+        """End when words are left over."""
+        if rest:
+            near = hint(rest[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Read the command line.
+
+    Returns:
+        ``command`` names the command, the other attributes are its options.
+
+    Raises:
+        SystemExit: Status 2 after an error, 0 after ``--help``.
+    """
+    parser = build()
+    words, rest = parser.parse_known_args(argv)
+    words.parser.refuse_unknown(rest)
+    return words
+
+
+def build() -> Parser:
+    """The whole parser."""
+    parser = Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description="Loads CRM systems into the warehouse.",
+        epilog="Exit status: 0 success, 3 partial (new rejects), 1 failed, 2 usage or "
+        "configuration, 4 waiting for quota.",
+    )
+    commands: _Commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _sync(_command(commands, "sync", "load one entity of one source"))
+    _preview(_command(commands, "preview", "show how records map, write nothing"))
+    _validate(_command(commands, "validate", "check source files and tables"))
+    _command(commands, "migrate", "bring the tables of the warehouse up to date")
+    _connections(commands)
+    return parser
+
+
+def _command(commands: _Commands, name: str, text: str, command: str = "") -> Parser:
+    made = commands.add_parser(
+        name, help=text, description=_sentence(text), allow_abbrev=False
+    )
+    made.set_defaults(command=command or name, parser=made)
+    group = made.add_argument_group("messages, on standard error")
+    level = arguments.one_of(LEVELS)
+    shape = arguments.one_of(FORMATS)
+    group.add_argument(
+        "--log-level", type=level, metavar=_choice(LEVELS), default="info"
+    )
+    group.add_argument(
+        "--log-format", type=shape, metavar=_choice(FORMATS), default="text"
+    )
+    group.add_argument(
+        "--debug", action="store_true", help="with the traceback of a failure"
+    )
+    return made
+
+
+def _what(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--source", required=True, metavar="NAME", help="source, e.g. genius")
+    add("--entity", required=True, metavar="NAME", help="entity or one of its aliases")
+
+
+def _sync(parser: Parser) -> None:
+    _what(parser)
+    add = parser.add_argument
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--mode",
+        type=arguments.one_of(MODES),
+        metavar=_choice(MODES),
+        default="incremental",
+        help="what changed (default); everything, with deletions; or the stored "
+        "payloads mapped again, without the source",
+    )
+    mode.add_argument(
+        "--incremental",
+        action="store_const",
+        dest="mode",
+        const="incremental",
+        help="the same as --mode incremental",
+    )
+    via = arguments.one_of(VIAS)
+    add("--via", type=via, metavar=_choice(VIAS), default="api", help="way in")
+    add("--since", type=arguments.moment, metavar="TIME", help=_SINCE)
+    add("--batch-size", type=arguments.positive, metavar="N", help=_BATCH_SIZE)
+    add("--file", type=Path, metavar="PATH", help="file to load, with --via csv")
+    add("--restart", action="store_true", help=_RESTART)
+    add(
+        "--max-wait",
+        type=arguments.seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="longest single wait for quota (default: a few seconds)",
+    )
+
+
+_SINCE = "load changes from this ISO 8601 time on; without an offset it is UTC"
+_BATCH_SIZE = "records asked for per request, 1 to 1000, at most what the API allows"
+_RESTART = "begin anew instead of resuming a job that died"
+
+
+def _preview(parser: Parser) -> None:
+    _what(parser)
+    add = parser.add_argument
+    add(
+        "--sample",
+        type=arguments.existing_file,
+        metavar="FILE",
+        help="JSON file with a record, a list, or an answer of the API; "
+        "without it, the source is asked",
+    )
+    add(
+        "--limit",
+        type=arguments.positive,
+        default=5,
+        metavar="N",
+        help="records shown (default: 5)",
+    )
+    add("--json", action="store_true", help="one JSON object instead of text")
+
+
+def _validate(parser: Parser) -> None:
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="these only"
+    )
+    parser.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of the files, for editors, and check nothing",
+    )
+
+
+def _connections(commands: _Commands) -> None:
+    text = "connections for programs outside Airflow"
+    group = commands.add_parser(
+        "connections", help=text, description=_sentence(text), allow_abbrev=False
+    )
+    inner: _Commands = group.add_subparsers(metavar="COMMAND", required=True)
+    export = _command(
+        inner,
+        "export",
+        "write Airflow's connections to an encrypted file",
+        "connections export",
+    )
+    export.add_argument(
+        "--to", type=Path, metavar="PATH", help="default: .var/connections.sealed"
+    )
+
+
+def _choice(known: Sequence[str]) -> str:
+    return f"{{{','.join(known)}}}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,47 @@
+"""Sources and entities as a person names them."""
+
+from crm_warehouse.cli.words import hint
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.source_files import default_directory, load_source, load_sources
+from crm_warehouse.spec import Entity, Source
+
+
+def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
+    """Source and entity by name; an entity also by alias.
+
+    Raises:
+        ConfigurationError: There is none of that name, or its file is wrong.
+    """
+    source = _find_source(source_name)
+    entity = source.entity(entity_name)
+    if entity is None:
+        known = [w for e in source.entities.values() for w in (e.name, *e.aliases)]
+        listed = ", ".join(_with_aliases(e) for e in source.entities.values())
+        raise ConfigurationError(
+            f"--entity: {source.name} has no entity {entity_name!r}"
+            f"{hint(entity_name, known)} It has {listed}"
+        )
+    return source, entity
+
+
+def _find_source(name: str) -> Source:
+    directory = default_directory()
+    # Its own file first: another source's mistakes must not stop this one.
+    own = directory / f"{name}.yaml"
+    if name.isidentifier() and own.is_file():
+        source = load_source(own)
+        if source.name == name:
+            return source
+    sources = load_sources(directory)
+    if name not in sources:
+        raise ConfigurationError(
+            f"--source: there is no source {name!r}{hint(name, sources)} "
+            f"There are {', '.join(sources)}"
+        )
+    return sources[name]
+
+
+def _with_aliases(entity: Entity) -> str:
+    if not entity.aliases:
+        return entity.name
+    return f"{entity.name} (or {', '.join(entity.aliases)})"

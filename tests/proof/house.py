@@ -1,0 +1,61 @@
+"""A warehouse with a sandbox in front of it: sync, then look."""
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from crm_warehouse.clients.registry import build_client
+from crm_warehouse.engine.job import SyncRequest, SyncResult
+from crm_warehouse.engine.sync import run_sync
+from crm_warehouse.spec import Source
+from include.sandbox.server import SandboxServer
+
+
+class House:
+    """Syncs a sandbox into one database, and looks at what came of it.
+
+    Args:
+        conninfo: The warehouse.
+        sandbox: The CRM.
+        source: Definition to run with.
+    """
+
+    def __init__(self, conninfo: str, sandbox: SandboxServer, source: Source) -> None:
+        self.conninfo = conninfo
+        self.sandbox = sandbox
+        self.source = source
+
+    def sync(
+        self, entity: str, mode: Any = "incremental", **options: Any
+    ) -> SyncResult:
+        """One sync; options are those of :class:`SyncRequest`, and ``progress``."""
+        progress = options.pop("progress", None)
+        request = SyncRequest(
+            source=self.source,
+            entity=self.source.entities[entity],
+            source_system=self.source.name,
+            mode=mode,
+            **options,
+        )
+        return run_sync(
+            request,
+            conninfo=self.conninfo,
+            open_client=lambda gate: build_client(
+                self.source,
+                base_url=self.sandbox.base_url,
+                token=self.sandbox.token,
+                gate=gate,
+            ),
+            progress=progress,
+        )
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of a query."""
+        with psycopg.connect(self.conninfo, row_factory=dict_row) as conn:
+            cursor = conn.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, statement: str, *values: Any) -> Any:
+        """The one value of a query."""
+        return next(iter(self.rows(statement, *values)[0].values()))

@@ -1,0 +1,77 @@
+"""One job and its chunks, as the engine drives them, without a source."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from crm_warehouse.engine import jobs
+from crm_warehouse.engine.absences import Absences
+from crm_warehouse.engine.chunk import Chunk, SeenIds
+from crm_warehouse.engine.finish import finish
+from crm_warehouse.engine.job import SyncRequest
+from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.loader import Loader
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.spec import Entity, Source
+
+__all__ = ["NOON", "Begin", "Connection", "Load", "at", "rows"]
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    """So many minutes after noon."""
+    return NOON + timedelta(minutes=minutes)
+
+
+class Load:
+    """A job of one entity: chunk after chunk, then its last transaction."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        source: Source,
+        entity: Entity,
+        *,
+        mode: str = "full",
+        with_raw: bool = True,
+    ) -> None:
+        self.conn = conn
+        self.entity = entity
+        self.mapping = Mapping(entity, source.region)
+        self.seen = SeenIds()
+        request = SyncRequest(
+            source, entity, source_system="genius", mode=mode, restart=True
+        )
+        self.job: Job = jobs.claim(
+            conn, request, arguments={}, window_start=None, spec={}
+        )
+        self.loader = Loader(conn, entity, self.mapping, "genius", with_raw=with_raw)
+
+    def chunk(self, records: Iterable[Any], observed: datetime = NOON) -> Chunk:
+        chunk = Chunk(self.mapping, self.seen)
+        for record in records:
+            chunk.add(record, observed)
+        return chunk
+
+    def write(self, *records: Any, observed: datetime = NOON) -> Job:
+        """Commit the records as one chunk."""
+        checkpoint = {"chunk": self.job.chunks}
+        self.job = self.loader.write(
+            self.job, self.chunk(records, observed), checkpoint
+        )
+        return self.job
+
+    def finish(self, gone: Iterable[str] = ()) -> Job:
+        absences = Absences(list(gone), [])
+        return finish(self.conn, self.job, self.entity, absences, 0)
+
+
+Begin = Callable[..., Load]
+
+
+def rows(conn: Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """All rows of a query that the test writes."""
+    return conn.execute(psycopg.sql.SQL(statement), values).fetchall()

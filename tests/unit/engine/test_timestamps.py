@@ -1,0 +1,132 @@
+"""Instants: every notation of one gives one text, and PostgreSQL agrees with it."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_warehouse.engine.values import UnusableValueError, parse_instant, timestamp
+
+SAME = "2025-06-15T10:30:00Z"
+
+ACCEPTED = {
+    "2025-06-15T10:30:00Z": SAME,
+    "2025-06-15 10:30:00": SAME,
+    "2025-06-15T10:30": SAME,
+    "2025-06-15T10:30:00.000Z": SAME,
+    "2025-06-15T10:30:00.000000000Z": SAME,
+    "2025-06-15T12:30:00+02:00": SAME,
+    "2025-06-15T12:30:00+0200": SAME,
+    "2025-06-15T05:00:00-05:30": SAME,
+    "20250615T103000Z": SAME,
+    "2025-W24-7T10:30:00Z": SAME,
+    "2025-06-14T23:30:00-11:00": SAME,
+    "2025-06-15T10:30:00.5Z": "2025-06-15T10:30:00.5Z",
+    "2025-06-15T10:30:00,500Z": "2025-06-15T10:30:00.5Z",
+    "2025-06-15T103000.5Z": "2025-06-15T10:30:00.5Z",
+    "2025-06-15T103000,5Z": "2025-06-15T10:30:00.5Z",
+    "2025-06-15T10:30:00.123456789Z": "2025-06-15T10:30:00.123456Z",
+    "2025-06-15": "2025-06-15T00:00:00Z",
+    "2025-W01-1": "2024-12-30T00:00:00Z",
+    "0001-01-01T00:00:00Z": "0001-01-01T00:00:00Z",
+    "0999-12-31T23:59:59Z": "0999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59.999999Z": "9999-12-31T23:59:59.999999Z",
+    "2024-02-29T00:00:00Z": "2024-02-29T00:00:00Z",
+}
+REFUSED = [
+    "",
+    " ",
+    "yesterday",
+    "0000-00-00 00:00:00",
+    "0000-01-01T00:00:00Z",
+    "2025-06-31",
+    "2025-02-29T00:00:00Z",
+    "2025-06-15T24:00:01Z",
+    "2025-06-15T25:00:00Z",
+    "2025-06-15T10:60:00Z",
+    "2025-06-15T10:30:60Z",
+    "10000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+01:00",
+    "9999-12-31T23:59:59-01:00",
+    "06/15/2025",
+    "now",
+    "infinity",
+    # Twenty characters in the shape of the fast way, yet no instants.
+    "2025-06-15T10-30-00Z",
+    "2025-13-15T10:30:00Z",
+    "2025-06-15T10:30:0\x00Z",
+    "2025-06-15T10:3\ud800:00Z",
+    "٢٠٢٥-06-15T10:30:00Z",
+    "abcd-ef-ghTij:kl:mnZ",
+]
+
+
+@pytest.mark.parametrize("sent", ACCEPTED)
+def test_every_notation_of_an_instant_gives_one_text(sent: str) -> None:
+    assert timestamp(sent) == ACCEPTED[sent]
+
+
+def test_what_is_mapped_is_the_instant_that_was_meant(
+    conn: psycopg.Connection[object],
+) -> None:
+    """PostgreSQL reads our text as the instant that Python reads in the text sent."""
+    for sent in ACCEPTED:
+        meant = datetime.fromisoformat(sent)
+        meant = meant if meant.tzinfo else meant.replace(tzinfo=UTC)
+        read = conn.execute("SELECT %s::timestamptz", [timestamp(sent)]).fetchone()
+        assert read == (meant,), sent
+
+
+@pytest.mark.parametrize("sent", REFUSED)
+def test_what_is_no_instant_is_refused(sent: str) -> None:
+    with pytest.raises(UnusableValueError) as raised:
+        timestamp(sent)
+    assert raised.value.error_type == "invalid_timestamp"
+    assert not sent.strip() or sent not in str(raised.value)
+
+
+@pytest.mark.parametrize("sent", [0, 1718447400, 1.5, True, [], {}, ["2025-06-15"]])
+def test_only_text_is_an_instant(sent: object) -> None:
+    with pytest.raises(UnusableValueError):
+        timestamp(sent)
+
+
+def test_midnight_at_the_end_of_a_day_is_refused_or_the_next_day() -> None:
+    """Python before 3.14 refuses 24:00; later ones know the next day's beginning."""
+    try:
+        mapped = timestamp("2025-06-15T24:00:00Z")
+    except UnusableValueError:
+        return
+    assert mapped == "2025-06-16T00:00:00Z"
+
+
+OFFSETS = st.integers(-23 * 60, 23 * 60)
+
+
+@given(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)), OFFSETS)
+def test_the_text_tells_the_instant_whatever_the_offset(
+    moment: datetime, offset: int
+) -> None:
+    utc = moment.replace(tzinfo=UTC)
+    sign, size = ("-" if offset < 0 else "+"), abs(offset)
+    local = datetime.fromtimestamp(0, UTC) + (utc - datetime.fromtimestamp(0, UTC))
+    shifted = local.replace(tzinfo=None) + (offset * timedelta(minutes=1))
+    sent = f"{shifted.isoformat()}{sign}{size // 60:02d}:{size % 60:02d}"
+
+    assert timestamp(sent) == timestamp(utc.isoformat())
+    assert parse_instant(sent) == utc
+
+
+@given(st.text(st.sampled_from("0123456789-:.,TZW+ "), min_size=8, max_size=26))
+def test_no_text_escapes_as_a_date_that_is_none(sent: str) -> None:
+    try:
+        mapped = timestamp(sent)
+    except UnusableValueError:
+        with pytest.raises((ValueError, OverflowError)):
+            moment = datetime.fromisoformat(sent)
+            (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    else:
+        assert mapped.endswith("Z")
+        assert timestamp(mapped) == mapped
