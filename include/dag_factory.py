@@ -82,8 +82,6 @@ def _entity_dag(source: Source, entity: Entity) -> DAG:
         doc_md=entity_doc(source, entity),
         schedule=_schedule(entity),
         catchup=False,
-        # What is deployed loads. A source is switched off in its configuration.
-        is_paused_upon_creation=False,
         allowed_run_types=RUN_TYPES,
         max_active_runs=1,
         dagrun_timeout=RUN_TIMEOUT,

@@ -29,6 +29,9 @@ class Part(Protocol):
     def tend(self, checker: Checker) -> None:
         """Look once: start again what died, ask what lives."""
 
+    def release(self) -> None:
+        """Let a start go on, now that its process is on record."""
+
     @property
     def hopeless(self) -> str | None:
         """Why this part will not come up at the stack's start, or None."""
@@ -73,6 +76,9 @@ class PostgresPart:
         self._note(Identity.of(pid))
         self.state.health = "healthy" if self._server.ready() else "unhealthy"
         rotate(self.log)
+
+    def release(self) -> None:
+        """Nothing to do: its data directory is its record."""
 
     @property
     def hopeless(self) -> str | None:

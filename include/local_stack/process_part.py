@@ -2,7 +2,9 @@
 
 import logging
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from include.local_stack.health import Checker
@@ -19,6 +21,17 @@ _DEAF_SECONDS = 120.0
 #: Deaths before the first healthy answer that make a start hopeless.
 _EARLY_DEATHS = 3
 _LEFTOVER_SECONDS = 2.0
+#: Becomes the part's program once its process is on record; ends if the supervisor is
+#: killed before. So no killed supervisor leaves a process that nobody knows.
+_GATE = """
+import os, sys
+if os.read(0, 1):
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    try:
+        os.execvp(sys.argv[1], sys.argv[1:])
+    except OSError as error:
+        sys.exit(f"{sys.argv[1]}: {error.strerror}")
+"""
 
 
 class ProcessPart:
@@ -64,22 +77,24 @@ class ProcessPart:
             return f"{self.process.name} does not answer after {waited:.0f} s"
         return None
 
+    def release(self) -> None:
+        """Let a start go on, now that its process is on record."""
+        if self._handle and self._handle.stdin:
+            with suppress(BrokenPipeError), self._handle.stdin as gate:
+                gate.write(b"\n")
+            self._handle.stdin = None
+
     def _start(self) -> None:
         with open_log(self.log) as log:
-            try:
-                self._handle = subprocess.Popen(
-                    self.process.argv,
-                    cwd=self._root,
-                    env=self.process.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                log.write(f"{error}\n".encode())
-                self._count_death(0.0)
-                return
+            self._handle = subprocess.Popen(
+                (sys.executable, "-I", "-S", "-c", _GATE, *self.process.argv),
+                cwd=self._root,
+                env=self.process.env,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self.state.since = self._last_healthy = time.time()
         self.state.identity = Identity.of(self._handle.pid)
         self.state.health = "starting"

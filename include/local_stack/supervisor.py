@@ -79,7 +79,8 @@ class Supervisor:
             before = part.state.identity
             part.tend(self._checker)
             if part.state.identity != before:
-                self._save()  # at once: a killed supervisor must leave no stranger
+                self._save()
+            part.release()
         if self._state.phase == "starting" and self._all_healthy():
             self._state.phase = "ready"
             logger.info("all parts are healthy")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
+from crm_warehouse.cli import logs
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.errors import (
     ConfigurationError,
@@ -66,8 +67,6 @@ def explain(error: BaseException) -> Failure:
 
 def show(failure: Failure, error: BaseException, words: Namespace) -> None:
     """Print the failure on standard error, in the chosen format."""
-    from crm_warehouse.cli import logs
-
     for line in failure.lines:
         logs.complain(line)
     if words.debug:

@@ -41,6 +41,11 @@ def add_context(**values: Any) -> None:
     _context.values |= values
 
 
+def on_terminal() -> bool:
+    """Whether a person watches standard error, and no machine reads it."""
+    return sys.stderr.isatty() and not _context.json
+
+
 def complain(line: str) -> None:
     """An error for the person at the terminal, or for the log."""
     if _context.json:

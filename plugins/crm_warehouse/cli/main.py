@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
-    except (Exception, KeyboardInterrupt, failures.Terminated) as error:
+    except (Exception, KeyboardInterrupt, failures.Terminated) as error:  # noqa: BLE001 - told below
         failure = failures.explain(error)
         failures.show(failure, error, words)
         return failure.status

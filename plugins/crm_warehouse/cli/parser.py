@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from crm_warehouse.cli import arguments
 from crm_warehouse.cli.exits import Exit
@@ -15,7 +15,8 @@ PROGRAM = "python -m crm_warehouse"
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 
-_Commands = _SubParsersAction["Parser"]
+if TYPE_CHECKING:
+    _Commands = _SubParsersAction["Parser"]
 
 
 class Parser(ArgumentParser):
@@ -66,7 +67,7 @@ def build() -> Parser:
     return parser
 
 
-def _command(commands: _Commands, name: str, text: str, command: str = "") -> Parser:
+def _command(commands: "_Commands", name: str, text: str, command: str = "") -> Parser:
     made = commands.add_parser(
         name, help=text, description=_sentence(text), allow_abbrev=False
     )
@@ -162,7 +163,7 @@ def _validate(parser: Parser) -> None:
     )
 
 
-def _connections(commands: _Commands) -> None:
+def _connections(commands: "_Commands") -> None:
     text = "connections for programs outside Airflow"
     group = commands.add_parser(
         "connections", help=text, description=_sentence(text), allow_abbrev=False

@@ -19,7 +19,7 @@ def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
         listed = ", ".join(_with_aliases(e) for e in source.entities.values())
         raise ConfigurationError(
             f"--entity: {source.name} has no entity {entity_name!r}"
-            f"{hint(entity_name, known)} It has {listed}"
+            f"{hint(entity_name, known)}; it has {listed}"
         )
     return source, entity
 
@@ -35,8 +35,8 @@ def _find_source(name: str) -> Source:
     sources = load_sources(directory)
     if name not in sources:
         raise ConfigurationError(
-            f"--source: there is no source {name!r}{hint(name, sources)} "
-            f"There are {', '.join(sources)}"
+            f"--source: there is no source {name!r}{hint(name, sources)}; "
+            f"there are {', '.join(sources)}"
         )
     return sources[name]
 

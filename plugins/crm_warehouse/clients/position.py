@@ -93,7 +93,7 @@ class Position:
         doubtful = self.size > asked >= len(listing.records)
         self._past_end = False
         if shrunk and self.page > 1:
-            self._step_back(min(wanted, begun), shrunk)
+            self._step_back(wanted, shrunk)
         elif begun > wanted or reached < wanted or doubtful:
             # This was another part of the list than wanted: ask in the other size.
             self.page = wanted // self.size + 1
@@ -117,7 +117,7 @@ class Position:
     def _step_back(self, wanted: int, shrunk: int) -> None:
         """Return to where the first record may be that moved behind us.
 
-        Records of this page moved forward by at most ``shrunk`` places. A source that
+        What is still unread moved forward by at most ``shrunk`` places. A source that
         does not tell its page size may have capped it in silence; then the longest
         page counts, for a step too long only costs requests.
         """

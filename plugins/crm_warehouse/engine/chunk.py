@@ -149,7 +149,7 @@ class Chunk:
         entry = Entry(key, source_id, version, observed_at, stored, row, not is_new)
         older = self._entries.get(key)
         if older is not None:
-            if older.version and version and older.version > version:
+            if older.version and version and _order(older.version) > _order(version):
                 return  # the page brought an older state of the same record
             entry.repeated = older.repeated
         self._entries[key] = entry
@@ -157,7 +157,7 @@ class Chunk:
     @property
     def last_version(self) -> str | None:
         """Latest time of change among the entries, or None."""
-        return max((e.version for e in self if e.version), default=None)
+        return max((e.version for e in self if e.version), key=_order, default=None)
 
     @property
     def failed(self) -> int:
@@ -168,6 +168,11 @@ class Chunk:
     def warnings(self) -> int:
         """Warnings of all entries."""
         return sum(len(entry.row.warnings) for entry in self)
+
+
+def _order(version: str) -> str:
+    """Sorts as the instants do; with its Z, ``…00.5Z`` would come before ``…00Z``."""
+    return version.removesuffix("Z")
 
 
 def refuse(entry: Entry, reason: str) -> None:

@@ -53,10 +53,10 @@ def phone_normalizer(region: str) -> Callable[[str], str | None]:
         for kind in (metadata.fixed_line, metadata.mobile, metadata.toll_free)
         if kind is not None and kind.national_number_pattern
     ]
-    # Without + a country's code may be the beginning of a number of its own; only
-    # North America's plan has none that begins with its 1.
-    plus = r"\+?" if code == 1 else r"\+"
-    home = re.compile(rf"(?:{plus}{code})?((?:{'|'.join(patterns)}))", re.ASCII)
+    # Without +, a country's code may as well begin a number of its own: a case for the
+    # parser. Only North America's plan has no number that begins with its 1.
+    prefix = r"(?:\+?1)?" if code == 1 else rf"(?:\+{code}|(?!{code}))"
+    home = re.compile(rf"{prefix}((?:{'|'.join(patterns)}))", re.ASCII)
 
     def normalize(text: str) -> str | None:
         digits = text.translate(_PUNCTUATION)

@@ -53,10 +53,11 @@ def clean(value: Any) -> Any:
         return clean_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    # Not comprehensions: each is a frame of its own, which halves the depth.
     if isinstance(value, dict):
-        return {clean_text(str(k)): clean(v) for k, v in value.items()}
+        return dict(zip(map(clean, value), map(clean, value.values()), strict=True))
     if isinstance(value, list):
-        return [clean(item) for item in value]
+        return list(map(clean, value))
     return value
 
 

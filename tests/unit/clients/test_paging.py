@@ -1,6 +1,7 @@
 """Every record once at least, whatever the list does meanwhile."""
 
 import dataclasses
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_warehouse.clients.interface import Window
+from crm_warehouse.clients.json_api import iso_seconds
 from crm_warehouse.clients.listing import read_listing
 from crm_warehouse.clients.position import MAX_EMPTY_PAGES, Position
 from crm_warehouse.errors import (
@@ -142,6 +144,17 @@ def test_an_honest_end_on_a_full_page_costs_no_request(walk):
     assert source.pages == [1, 2, 3]
 
 
+def test_the_latest_total_counts_where_a_page_tells_none(walk):
+    source = MovingList(range(25))
+
+    def script(request):
+        page, asked = int(request.query["page"]), int(request.query["per_page"])
+        answer = source.page(page, asked)
+        return as_json({**answer, "total": 25} if page == 1 else answer["data"])
+
+    assert [page.total for page in walk(script)] == [25, 25, 25, 25]
+
+
 def test_a_growing_list_is_read_to_its_new_end(walk):
     source = MovingList(
         range(20), change=at_request(2, lambda ids: ids.extend(range(20, 35)))
@@ -202,11 +215,12 @@ def test_a_total_that_swings_forever_ends_with_an_error(walk, server):
 
 
 @pytest.mark.parametrize("cap", [1, 3, 4, 7, 9])
-@pytest.mark.parametrize("envelope", [COUNTED, BARE])
+@pytest.mark.parametrize("envelope", [COUNTED, ("total", "total_pages"), BARE])
 def test_a_capped_page_size_is_adopted(walk, cap, envelope):
     source = MovingList(range(25), cap=cap, envelope=envelope)
     assert ids(walk(source)) == list(range(25))
-    if envelope:
+    assert len(source.asked) == -(-25 // cap) + (envelope == BARE)
+    if envelope == COUNTED:
         assert set(source.asked[1:]) <= {(page, cap) for page in range(2, 26)}
 
 
@@ -227,8 +241,8 @@ def test_a_source_with_larger_pages_than_asked(walk, envelope):
         assert set(range((page - 1) * 10, 50)) <= set(ids(resumed))
 
 
-@pytest.mark.parametrize("told", [3, 20, 1000])
-def test_a_page_size_that_is_told_wrongly(walk, told):
+@pytest.mark.parametrize(("told", "requests"), [(3, 5), (20, 4), (1000, 2)])
+def test_a_page_size_that_is_told_wrongly(walk, server, told, requests):
     source = MovingList(range(45))
 
     def script(request):
@@ -236,6 +250,8 @@ def test_a_page_size_that_is_told_wrongly(walk, told):
         return as_json({**source.page(page, asked), "per_page": told})
 
     assert set(ids(walk(script))) == set(range(45))
+    # Three was disproved by the first page; the others were worth one question.
+    assert len(server.requests) == requests
 
 
 def test_a_page_size_that_counts_the_page_itself(walk):
@@ -393,6 +409,16 @@ def test_modified_since(walk, server, since, sent):
     assert [request.query["modified_since"] for request in server.requests] == [
         sent
     ] * 2
+
+
+def test_modified_since_does_not_depend_on_this_machines_zone(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert iso_seconds(datetime(2026, 3, 1, tzinfo=UTC)) == "2026-03-01T00:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_without_a_window_or_a_parameter_everything_is_read(walk, server, entity):

@@ -1,5 +1,6 @@
 """What a sloppy source may send: any JSON value, and records full of them."""
 
+import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ NUMBERS = (
     | st.floats()
     | st.sampled_from([1e16, 1e22, 1.7e308, 5e-324, -0.0, 2**64, -(2**63) - 1])
 )
-JSON = st.recursive(
+_VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4)
@@ -26,10 +27,18 @@ JSON = st.recursive(
 TIMES = st.datetimes().map(lambda moment: moment.isoformat() + "Z")
 
 
+def decoded(value: Any) -> Any:
+    """The value as a JSON decoder gives it: two halves of a surrogate pair are one."""
+    return json.loads(json.dumps(value))
+
+
+JSON = _VALUES.map(decoded)
+
+
 def records(columns: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     """Records with some of the fields, whatever they hold, and strange ones beside."""
     known = st.fixed_dictionaries(
         {}, optional=dict.fromkeys(columns, JSON | TEXTS | TIMES)
     )
     strange = st.dictionaries(TEXTS, JSON, max_size=3)
-    return st.builds(lambda a, b: {**b, **a}, known, strange)
+    return st.builds(lambda a, b: decoded({**b, **a}), known, strange)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from include.local_stack.health import Checker
 from include.local_stack.launch import start_supervisor
 from include.local_stack.orders import Orders
 from include.local_stack.part import Pause
 from include.local_stack.ports import choose
 from include.local_stack.process import Health, Process
+from include.local_stack.process_part import ProcessPart
 from include.local_stack.procfs import Identity, command_line, terminate
 from include.local_stack.state import PartState, State
 
@@ -210,6 +212,17 @@ class TestKilledSupervisor:
         assert stop(second) == 0
         assert not any(each.alive() for each in before)
 
+    def test_a_part_that_is_not_on_record_does_not_start(self, tmp_path: Path) -> None:
+        part = ProcessPart(sleeper("one"), tmp_path / "one.log", ROOT, None)
+        part.tend(Checker())
+        identity = part.state.identity
+        assert identity
+        assert command_line(identity.pid)[0] == sys.executable
+        assert part._handle
+        assert part._handle.stdin
+        part._handle.stdin.close()  # as when the supervisor is killed
+        assert part._handle.wait(DEADLINE_SECONDS) == 0
+
     def test_changed_and_unknown_parts_are_ended_first(self, rig: Rig) -> None:
         first = rig.start(sleeper("gone"), sleeper("changed"))
         rig.ready(first)
@@ -220,7 +233,8 @@ class TestKilledSupervisor:
         rig.ready(rig.start(longer))
         assert not gone.alive()
         assert not changed.alive()
-        assert command_line(rig.identity("changed").pid) == ["sleep", "601"]
+        changed = rig.identity("changed")
+        until(lambda: command_line(changed.pid) == ["sleep", "601"])
 
     def test_a_pid_that_was_given_away_is_left_alone(self, rig: Rig) -> None:
         stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
@@ -257,6 +271,7 @@ def test_parts_get_their_environment_and_nothing_more(
     files = [path for path in rig.folder.iterdir() if path.name != "teller.log"]
     assert "t0ken" not in "".join(path.read_text() for path in files)
     arguments = command_line(supervisor.pid)
+    until(lambda: command_line(rig.identity("teller").pid) == list(process.argv))
     assert arguments[1:] == ["-m", "include.local_stack.supervisor"]
 
 

@@ -1,0 +1,80 @@
+"""Airflow's REST API, as far as the demonstration speaks it."""
+
+import time
+from collections.abc import Collection, Sequence
+from typing import Any, Self
+
+from include.local_stack.errors import StackError
+from include.local_stack.pools import AirflowApi
+
+_TIMEOUT_SECONDS = 30
+_POLL_SECONDS = 1.0
+_LOG_LINES = 15
+
+
+class DemoApi(AirflowApi):
+    """Starts runs and looks after them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def wait_for_dags(self, dag_ids: Collection[str], seconds: float) -> None:
+        """Wait until Airflow has read the DAG files.
+
+        Raises:
+            StackError: Some are missing; with Airflow's reasons.
+        """
+        deadline = time.monotonic() + seconds
+        missing = set(dag_ids)
+        while missing:
+            listed = self._call("GET", "dags?limit=500&exclude_stale=true")["dags"]
+            missing = set(dag_ids) - {dag["dag_id"] for dag in listed}
+            if missing and time.monotonic() > deadline:
+                raise StackError(
+                    f"Airflow does not show {', '.join(sorted(missing))} after "
+                    f"{seconds:.0f} s. {self._import_errors()}"
+                )
+            if missing:
+                time.sleep(_POLL_SECONDS)
+
+    def start(self, dag_id: str, run_id: str) -> None:
+        """Switch a DAG on and start one run."""
+        self._call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        run: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": {}}
+        self._call("POST", f"dags/{dag_id}/dagRuns", run)
+
+    def states(self, dag_ids: Sequence[str], run_id: str, since: str) -> dict[str, str]:
+        """State of the run of this id, by DAG.
+
+        Args:
+            dag_ids: DAGs.
+            run_id: Same id in each of them.
+            since: ISO 8601 time before the runs were started.
+        """
+        wanted = {"dag_ids": dag_ids, "run_after_gte": since, "page_limit": 100}
+        runs = self._call("POST", "dags/~/dagRuns/list", wanted)["dag_runs"]
+        return {r["dag_id"]: r["state"] for r in runs if r["dag_run_id"] == run_id}
+
+    def log_tail(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """Last messages of the task's latest try."""
+        task = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        number = self._call("GET", task)["try_number"]
+        events = self._call("GET", f"{task}/logs/{number}")["content"]
+        texts = [str(e.get("event", e) if isinstance(e, dict) else e) for e in events]
+        return texts[-_LOG_LINES:]
+
+    def _import_errors(self) -> str:
+        errors = self._call("GET", "importErrors")["import_errors"]
+        if not errors:
+            return "See `make logs PART=dag-processor`."
+        return "\n".join(f"{e['filename']}:\n{e['stack_trace']}" for e in errors)
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        url = f"{self._base_url}/api/v2/{path}"
+        answer = self._session.request(method, url, json=body, timeout=_TIMEOUT_SECONDS)
+        if not answer.ok:
+            raise StackError(
+                f"Airflow answers {answer.status_code} to {method} {path}: "
+                f"{answer.text[:300]}"
+            )
+        return answer.json()

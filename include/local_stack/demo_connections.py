@@ -1,0 +1,41 @@
+"""What commands typed by hand need of a running stack, left for them in its ``var``."""
+
+import json
+
+from crm_warehouse.cli.local_variables import local_variables_file
+from crm_warehouse.connections import from_environment
+from crm_warehouse.sealing import seal_connections
+from include.local_stack import airflow_parts
+from include.local_stack.secret_files import Secrets, write_private
+from include.local_stack.settings import Ports, StackSettings
+
+_PREFIX = "AIRFLOW_CONN_"
+#: Besides connections, which are sealed. The last three are for
+#: ``connections export``, which asks this stack's Airflow.
+_VARIABLES = (
+    "CRM_WAREHOUSE_ENV",
+    "CRM_WAREHOUSE_SEALING_KEY",
+    "AIRFLOW_HOME",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "AIRFLOW__CORE__FERNET_KEY",
+)
+
+
+def hand_over(settings: StackSettings, ports: Ports, secrets: Secrets) -> None:
+    """Write sealed connections, and the variables that open and use them.
+
+    Args:
+        settings: The stack.
+        ports: Its ports by name.
+        secrets: Its secrets.
+    """
+    # The caller's own connections may be those of real systems: not ours to keep.
+    env = airflow_parts.environment(settings, ports, secrets, caller={})
+    conn_ids = [
+        name.removeprefix(_PREFIX).lower() for name in env if name.startswith(_PREFIX)
+    ]
+    found = [from_environment(conn_id, env) for conn_id in conn_ids]
+    sealed = settings.var / "connections.sealed"
+    seal_connections([each for each in found if each], sealed, env)
+    variables = {name: env[name] for name in _VARIABLES}
+    write_private(local_variables_file(sealed), json.dumps(variables, indent=2) + "\n")

@@ -1,0 +1,66 @@
+"""What was loaded, and where to look at it."""
+
+from pathlib import Path
+from typing import Any
+
+from include.local_stack.demo_runs import Runs
+from include.local_stack.settings import ROOT, StackSettings
+from include.local_stack.stack import ADMIN, Stack
+
+_COUNTERS = ("processed", "created", "updated", "unchanged", "failed")
+_HEADS = ("source", "entity", "status", *_COUNTERS, "warnings", "seconds")
+_TEXT_COLUMNS = 3
+
+
+def table(runs: Runs) -> str:
+    """One line for each job, in columns."""
+    rows = [_HEADS, *(_cells(job) for job in runs.jobs)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if index < _TEXT_COLUMNS else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def where_to_look(stack: Stack, runs: Runs) -> str:
+    """Pages, database, command line, and how to stop."""
+    settings = stack.settings
+    make, command = _prefixes(settings)
+    entity = next((job["entity_type"] for job in runs.jobs), "prospects")
+    source = next((job["source_system"] for job in runs.jobs), "genius")
+    return (
+        f"  UI        {stack.ui_url()}   user {ADMIN}, password in "
+        f"{_shown(settings.secrets / 'airflow_passwords.json')}\n"
+        f"  Database  {make}make psql   (contacts: TABLE warehouse.contacts LIMIT 5)\n"
+        f"  Command   {command}.venv/bin/python -m crm_warehouse sync "
+        f"--source {source} --entity {entity}\n"
+        f"  Logs      {make}make status, {make}make logs\n"
+        f"  Stop      {make}make down"
+    )
+
+
+def _cells(job: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        job["source_system"],
+        job["entity_type"],
+        job["status"],
+        *(f"{job[f'records_{name}']:,}" for name in _COUNTERS),
+        f"{job['warnings']:,}",
+        f"{job['seconds']:.1f}",
+    )
+
+
+def _prefixes(settings: StackSettings) -> tuple[str, str]:
+    """What commands need in front of them when the stack is not in ``.var``."""
+    if settings.var == ROOT / ".var":
+        return "", ""
+    sealed = settings.var / "connections.sealed"
+    return f"CRM_STACK_VAR={settings.var} ", f"CRM_WAREHOUSE_CONNECTIONS={sealed} "
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

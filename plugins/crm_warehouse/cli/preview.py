@@ -1,0 +1,102 @@
+"""``preview``: how records become rows, without writing anything."""
+
+import json
+import time
+from argparse import Namespace
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from crm_warehouse.cli.client import client_factory
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.preview_record import as_json, as_text
+from crm_warehouse.cli.sources import find_entity
+from crm_warehouse.clients.decoding import decode_json
+from crm_warehouse.clients.interface import Window
+from crm_warehouse.clients.listing import value_at
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.errors import ConfigurationError, QuotaWaitError, SourceError
+from crm_warehouse.spec import Entity, Source
+
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+def run(words: Namespace) -> int:
+    """Show the first records as rows."""
+    source, entity = find_entity(words.source, words.entity)
+    if words.sample is not None:
+        records = _read(words.sample, entity)[: words.limit]
+    else:
+        records = _fetch(source, entity, words.limit)
+    mapping = Mapping(entity, source.region)
+    shown = [as_json(mapping, record) for record in records]
+    if words.json:
+        head = {"source": source.name, "entity": entity.name, "into": entity.into}
+        print(json.dumps({**head, "records": shown}, ensure_ascii=False))
+    else:
+        print("\n\n".join(as_text(record) for record in shown) or "no records")
+        print(_summary(shown, entity))
+    rejected = any(record["reject"] for record in shown)
+    return Exit.PARTIAL if rejected else Exit.SUCCESS
+
+
+def _read(path: Path, entity: Entity) -> list[Any]:
+    """Records of a file: one, a list, or the list inside an answer of the API."""
+    try:
+        value = decode_json(path.read_bytes())
+    except SourceError as error:
+        raise ConfigurationError(f"--sample: {path}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"--sample: {path}: {error.strerror}") from None
+    listed = value if isinstance(value, list) else value_at(value, entity.records_path)
+    if isinstance(listed, list):
+        return listed
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"--sample: {path}: must hold a record or a list")
+    return [value]
+
+
+def _fetch(source: Source, entity: Entity, limit: int) -> list[Any]:
+    open_client = client_factory(source)
+    records: list[Any] = []
+    with closing(open_client(_UncountedGate())) as client:
+        pages = client.iter_pages(
+            entity,
+            Window(since=None, until=None),
+            checkpoint=None,
+            page_size=min(limit, source.paging.max_size),
+        )
+        for page in pages:
+            records += page.records
+            if len(records) >= limit:
+                break
+    return list(islice(records, limit))
+
+
+def _summary(shown: list[dict[str, Any]], entity: Entity) -> str:
+    rejected = sum(1 for record in shown if record["reject"])
+    warnings = sum(len(record["warnings"]) for record in shown)
+    return (
+        f"\n{len(shown)} records: {len(shown) - rejected} rows of "
+        f"warehouse.{entity.into}, {rejected} rejected, {warnings} warnings; "
+        "nothing was written"
+    )
+
+
+class _UncountedGate:
+    """Lets the few requests of a preview pass: counting them needs the warehouse."""
+
+    def take(self) -> None:
+        """Allow the request."""
+
+    def now(self) -> datetime:
+        """Aware UTC time of this machine."""
+        return datetime.now(UTC)
+
+    def pause(self, seconds: float, reason: str) -> None:
+        """Wait before a repetition, unless that takes too long for a preview."""
+        if seconds > _LONGEST_PAUSE_SECONDS:
+            raise QuotaWaitError(self.now() + timedelta(seconds=seconds), reason)
+        time.sleep(seconds)

@@ -1,0 +1,74 @@
+"""One mapped record, as people and programs see it in a preview."""
+
+import json
+import re
+from typing import Any
+
+from crm_warehouse.engine.mapping import NULL, Mapping, Problem
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_PLAIN = {"t": "\t", "n": "\n", "r": "\r"}
+
+
+def as_json(mapping: Mapping, record: Any) -> dict[str, Any]:
+    """The record's id, version, row or reject, and warnings, as a JSON object."""
+    source_id = mapping.source_id(record)
+    row = mapping.map(record, source_id)
+    return {
+        "source_id": source_id,
+        "version": mapping.version(record) if source_id is not None else None,
+        "row": None if row.line is None else _values(mapping, row.line),
+        "reject": row.reject and _problem(row.reject),
+        "warnings": [_problem(warning) for warning in row.warnings],
+    }
+
+
+def as_text(shown: dict[str, Any]) -> str:
+    """The same in lines; characters that would steer a terminal are escaped."""
+    version = shown["version"] or "no version"
+    lines = [f"{_printable(shown['source_id'] or 'no id')}   ({version})"]
+    if shown["reject"]:
+        lines.append(f"  rejected: {_told(shown['reject'])}")
+    row = shown["row"] or {}
+    width = max(map(len, row), default=0)
+    for column, value in row.items():
+        text = "" if value is None else _printable(_text(value))
+        lines.append(f"  {column:<{width}}  {text}".rstrip())
+    lines += [f"  warning: {_told(warning)}" for warning in shown["warnings"]]
+    return "\n".join(lines)
+
+
+def _values(mapping: Mapping, line: str) -> dict[str, Any]:
+    """Column -> value, from what the engine would COPY."""
+    columns = zip(mapping.columns, mapping.column_types, line.split("\t"), strict=True)
+    return {name: _value(kind, text) for name, kind, text in columns}
+
+
+def _value(kind: str, text: str) -> Any:
+    if text == NULL:
+        return None
+    plain = _ESCAPED.sub(lambda match: _PLAIN.get(match[1], match[1]), text)
+    return json.loads(plain) if kind == "jsonb" else plain
+
+
+def _problem(problem: Problem) -> dict[str, str | None]:
+    return {
+        "error_type": problem.error_type,
+        "field": problem.field or None,
+        "message": problem.message,
+    }
+
+
+def _told(problem: dict[str, Any]) -> str:
+    field = f"{problem['field']}: " if problem["field"] else ""
+    return f"{field}{problem['message']} ({problem['error_type']})"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

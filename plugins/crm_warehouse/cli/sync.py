@@ -1,0 +1,101 @@
+"""``sync``: load one entity, and end with one JSON line for the caller."""
+
+import json
+from argparse import Namespace
+from contextlib import AbstractContextManager
+from typing import cast
+
+from crm_warehouse.cli import logs
+from crm_warehouse.cli.client import client_factory
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.failures import Terminated, explain
+from crm_warehouse.cli.outcome import Attempt, failed_line
+from crm_warehouse.cli.progress import Bar, Lines
+from crm_warehouse.cli.sources import find_entity
+from crm_warehouse.cli.warehouse import begin, warehouse_conninfo
+from crm_warehouse.engine.job import SyncRequest, SyncResult
+from crm_warehouse.engine.settings import LARGEST_BATCH
+from crm_warehouse.engine.sync import check, run_sync
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import Mode, Via
+
+_STATUS = {
+    "success": Exit.SUCCESS,
+    "partial": Exit.PARTIAL,
+    "waiting": Exit.WAITING,
+}
+
+
+def run(words: Namespace) -> int:
+    """Load, and print the result as the last line of standard output."""
+    attempt = Attempt(words.source, words.entity, words.mode)
+    try:
+        result = _load(words, attempt)
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        print(json.dumps(failed_line(attempt, explain(error).lines)))
+        raise
+    print(json.dumps(result.as_contract()))
+    return _STATUS[result.status]
+
+
+def _load(words: Namespace, attempt: Attempt) -> SyncResult:
+    request = _request(words)
+    attempt.entity = request.entity.name
+    logs.add_context(
+        source_system=request.source_system, entity=attempt.entity, mode=request.mode
+    )
+    conninfo = warehouse_conninfo()
+    open_client = client_factory(request.source)
+    attempt.began = begin(conninfo)
+    attempt.conninfo = conninfo
+    with _progress() as progress:
+        result = run_sync(
+            request,
+            conninfo=conninfo,
+            open_client=open_client,
+            max_wait_seconds=words.max_wait,
+            progress=progress.show,
+        )
+    logs.add_context(job_id=result.job_id)
+    _tell(result)
+    return result
+
+
+def _request(words: Namespace) -> SyncRequest:
+    source, entity = find_entity(words.source, words.entity)
+    if words.file is not None and words.via != "csv":
+        raise ConfigurationError(
+            f"--file: goes with --via csv, not {words.via}; leave one of them out"
+        )
+    if words.batch_size is not None and words.batch_size > LARGEST_BATCH:
+        raise ConfigurationError(
+            f"--batch-size: {words.batch_size} is more than {LARGEST_BATCH}, the most "
+            "that may be asked for per request"
+        )
+    request = SyncRequest(
+        source=source,
+        entity=entity,
+        source_system=source.name,
+        mode=cast(Mode, words.mode),
+        via=cast(Via, words.via),
+        since=words.since,
+        batch_size=words.batch_size,
+        restart=words.restart,
+    )
+    check(request)
+    return request
+
+
+def _progress() -> AbstractContextManager[Bar | Lines]:
+    return Bar() if logs.on_terminal() else Lines()
+
+
+def _tell(result: SyncResult) -> None:
+    if result.status == "waiting":
+        logs.logger.warning(
+            "waiting for quota until %s: run the same command then, or give "
+            "--max-wait, to go on",
+            result.resume_at,
+        )
+    elif result.status == "partial":
+        logs.logger.warning("new rejects are in ops.sync_errors, with data and reason")

@@ -1,0 +1,86 @@
+"""``validate``: are the source files right, and do the tables agree with them?"""
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.connections import sealed_file
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.source_files import (
+    default_directory,
+    forecast,
+    json_schema,
+    load_source,
+    load_sources,
+)
+from crm_warehouse.spec import Source
+
+
+def run(words: Namespace) -> int:
+    """Print one line for each problem and warning."""
+    if words.schema:
+        return _print_schema(words.files)
+    sources, problems = _load(words.files)
+    warnings = [line for source in sources for line in forecast(source)]
+    if not problems:
+        found, more, told = _compare(sources)
+        problems += found
+        warnings += more
+        print(told)
+    for line in warnings:
+        print(f"warning: {line}")
+    for line in problems:
+        print(f"error: {line}")
+    if not problems:
+        print(f"valid: {', '.join(_summaries(sources))}")
+    return Exit.USAGE if problems else Exit.SUCCESS
+
+
+def _print_schema(files: list[Path]) -> int:
+    if files:
+        raise ConfigurationError("--schema: checks no files; leave the files out")
+    print(json.dumps(json_schema(), indent=2))
+    return Exit.SUCCESS
+
+
+def _load(files: list[Path]) -> tuple[list[Source], list[str]]:
+    if not files:
+        try:
+            return list(load_sources(default_directory()).values()), []
+        except ConfigurationError as error:
+            return [], list(error.problems)
+    sources: list[Source] = []
+    problems: list[str] = []
+    for path in files:
+        try:
+            sources.append(load_source(path))
+        except ConfigurationError as error:
+            problems += error.problems
+    return sources, problems
+
+
+def _compare(sources: list[Source]) -> tuple[list[str], list[str], str]:
+    """Problems and warnings of the tables, and whether they were looked at."""
+    if not _has_warehouse():
+        told = (
+            "tables: not compared, because connection 'crm_warehouse' is not set "
+            "(AIRFLOW_CONN_CRM_WAREHOUSE)"
+        )
+        return [], [], told
+    # Only here: files are checked without the driver of the database.
+    from crm_warehouse.cli.drift import find_drift
+
+    problems, warnings = find_drift(sources)
+    return problems, warnings, "tables: compared with the warehouse"
+
+
+def _has_warehouse() -> bool:
+    return bool(os.environ.get("AIRFLOW_CONN_CRM_WAREHOUSE")) or sealed_file().exists()
+
+
+def _summaries(sources: list[Source]) -> Iterator[str]:
+    for source in sources:
+        yield f"{source.name} ({len(source.entities)} entities)"
