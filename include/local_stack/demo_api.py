@@ -37,10 +37,12 @@ class DemoApi(AirflowApi):
             if missing:
                 time.sleep(_POLL_SECONDS)
 
-    def start(self, dag_id: str, run_id: str) -> None:
-        """Switch a DAG on and start one run."""
+    def start(
+        self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None
+    ) -> None:
+        """Switch a DAG on and start one run, with parameters if any."""
         self._call("PATCH", f"dags/{dag_id}", {"is_paused": False})
-        run: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": {}}
+        run = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         self._call("POST", f"dags/{dag_id}/dagRuns", run)
 
     def states(self, dag_ids: Sequence[str], run_id: str, since: str) -> dict[str, str]:

@@ -5,13 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Source
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
-from tests.proof.house import House
-
-GENIUS = load_source(default_directory() / "genius.yaml")
+from tests.proof.house import GENIUS, House
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,11 @@ from psycopg.rows import dict_row
 from crm_warehouse.clients.registry import build_client
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.sync import run_sync
+from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Source
 from include.sandbox.server import SandboxServer
+
+GENIUS = load_source(default_directory() / "genius.yaml")
 
 
 class House:
