@@ -4,6 +4,7 @@ Parsed again and again by Airflow, so nothing here may be slow or reach out: no
 database, no network, no Airflow variable or connection, no heavy import.
 """
 
+import os
 import re
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -21,7 +22,10 @@ from crm_warehouse.source_files import load_source
 from crm_warehouse.spec import MODES, Entity, Source
 from include.dag_docs import broken_source_doc, entity_doc
 
-SOURCES_DIRECTORY = Path(__file__).parent / "sources"
+#: Beside this file rather than beside the package: a versioned bundle has its own.
+SOURCES_DIRECTORY = Path(
+    os.environ.get("CRM_WAREHOUSE_SOURCES") or Path(__file__).parent / "sources"
+)
 
 #: Everything but a backfill: a window is the watermark's, not a data interval's.
 #: Words, which Airflow converts: the enum that its signature names is not public.

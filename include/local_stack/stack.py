@@ -39,6 +39,7 @@ class Stack:
         self.settings = settings
         self._say = say
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._server: Postgres | None = None
 
     def up(self) -> State:
         """Start what does not run, and wait until all of it is healthy.
@@ -91,6 +92,11 @@ class Stack:
 
     def postgres(self) -> Postgres:
         """The stack's PostgreSQL, running or not."""
+        if self._server is None:
+            self._server = self._find_server()
+        return self._server
+
+    def _find_server(self) -> Postgres:
         user = postgres_home.server_user()
         wished = self.settings.var / "postgres"
         home = postgres_home.choose_home(wished, user)

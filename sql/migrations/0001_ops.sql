@@ -128,7 +128,7 @@ COMMENT ON TABLE ops.sync_errors IS
 COMMENT ON COLUMN ops.sync_errors.record_data IS
     'The rejected record as JSON text; characters that PostgreSQL refuses are escaped';
 COMMENT ON COLUMN ops.sync_errors.fingerprint IS
-    'The source id (id:…), hashed when long (id-sha256:…), the payload hash (sha256:…) of a record without one, or job:<id>';
+    'The source id (id:…), the payload hash (sha256:…) of a record without one, or job:<id>';
 COMMENT ON COLUMN ops.sync_errors.field IS 'Unified column concerned; empty: the record';
 
 CREATE TABLE ops.sync_metrics (

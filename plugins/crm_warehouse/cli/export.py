@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from crm_warehouse.cli import logs
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.connections import Connection, sealed_file
 from crm_warehouse.errors import ConfigurationError
@@ -25,7 +26,7 @@ def run(words: Namespace) -> int:
     wanted = sorted({"crm_warehouse", *(source.connection for source in sources)})
     path = words.to or sealed_file()
     Sealer.from_environment()  # a missing key is told before Airflow's slow import
-    kept = open_connections(path) if path.exists() else {}
+    kept = _exported_before(path)
     # Airflow logs to standard output.
     with redirect_stdout(sys.stderr):
         found = {each.id: each for each in _from_airflow(wanted)}
@@ -42,6 +43,16 @@ def run(words: Namespace) -> int:
     return Exit.SUCCESS
 
 
+def _exported_before(path: Path) -> dict[str, Connection]:
+    if not path.exists():
+        return {}
+    try:
+        return open_connections(path)
+    except ConfigurationError as error:
+        logs.logger.warning("%s; the file is written anew", error)
+        return {}
+
+
 def _told(
     conn_id: str, found: dict[str, Connection], kept: dict[str, Connection]
 ) -> str:
@@ -54,25 +65,31 @@ def _told(
 
 def _from_airflow(conn_ids: list[str]) -> list[Connection]:
     os.environ.setdefault("AIRFLOW_HOME", str(_ROOT))
-    from airflow.models.connection import Connection as AirflowConnection
-    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+    from airflow.configuration import ensure_secrets_loaded
+    from airflow.sdk.exceptions import AirflowException
+    from cryptography.fernet import InvalidToken
     from sqlalchemy.exc import SQLAlchemyError
 
-    found = []
-    for conn_id in conn_ids:
-        try:
-            made = AirflowConnection.get_connection_from_secrets(conn_id)
-        except AirflowNotFoundException:
-            continue
-        except (AirflowException, SQLAlchemyError) as error:
-            # Their messages may show the database's address with its password.
-            raise ConfigurationError(
-                f"Airflow cannot be asked for connection {conn_id!r} "
-                f"({type(error).__name__}): check AIRFLOW__DATABASE__SQL_ALCHEMY_CONN "
-                "and AIRFLOW__CORE__FERNET_KEY; they must be those of its servers"
-            ) from None
-        found.append(_plain(conn_id, made))
-    return found
+    # Connection.get_connection_from_secrets calls a connection missing when the
+    # database is only out of reach: the backends themselves tell one from the other.
+    backends = ensure_secrets_loaded()
+    try:
+        return [each for conn_id in conn_ids if (each := _look_up(backends, conn_id))]
+    except (AirflowException, SQLAlchemyError, InvalidToken, ValueError) as error:
+        # Their messages may show the database's address with its password.
+        raise ConfigurationError(
+            f"Airflow cannot be asked for connections ({type(error).__name__}): "
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN and AIRFLOW__CORE__FERNET_KEY must be "
+            "those of its servers"
+        ) from None
+
+
+def _look_up(backends: list[Any], conn_id: str) -> Connection | None:
+    for backend in backends:
+        made = backend.get_connection(conn_id=conn_id)
+        if made is not None:
+            return _plain(conn_id, made)
+    return None
 
 
 def _plain(conn_id: str, made: Any) -> Connection:

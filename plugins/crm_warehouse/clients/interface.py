@@ -27,7 +27,8 @@ class Page:
 
     Attributes:
         records: Records as the source sent them, in its order; values parsed from
-            JSON or XML, never changed.
+            JSON or XML, never changed. Objects, but for what a source sends by
+            mistake among them.
         observed_at: Aware instant at which the request was sent, by the gate's clock.
         source_time: The answer's ``Date`` header, or None when it has none.
         checkpoint: JSON object that ``iter_pages`` accepts to go on after this page.
@@ -35,7 +36,7 @@ class Page:
         requests: Requests this page cost, repetitions included.
     """
 
-    records: list[dict[str, Any]]
+    records: list[Any]
     observed_at: datetime
     source_time: datetime | None
     checkpoint: dict[str, Any]

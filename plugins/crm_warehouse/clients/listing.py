@@ -21,7 +21,7 @@ class Listing:
         per_page: Page size by the envelope, or None.
     """
 
-    records: list[dict[str, Any]]
+    records: list[Any]
     total: int | None
     total_pages: int | None
     per_page: int | None
@@ -44,7 +44,7 @@ def read_listing(decoded: Any, records_path: Path) -> Listing:
         records_path: Keys that lead from the envelope to its list.
 
     Raises:
-        TransientSourceError: There is no list of objects: sources answer so during
+        TransientSourceError: There is no list of records: sources answer so during
             incidents, and it must never look like an empty page.
     """
     envelope = {} if isinstance(decoded, list) else decoded
@@ -52,8 +52,10 @@ def read_listing(decoded: Any, records_path: Path) -> Listing:
     if not isinstance(records, list):
         place = ".".join(map(str, records_path))
         raise TransientSourceError(f"the answer holds no list at {place!r}")
-    if set(map(type, records)) - {dict}:
-        raise TransientSourceError("the list holds something that is no object")
+    # One odd element is one odd record, which is set aside later; a list of nothing
+    # else is an incident.
+    if records and dict not in set(map(type, records)):
+        raise TransientSourceError("the list holds no object at all")
     return Listing(
         records=records,
         total=_count(envelope.get("total")),

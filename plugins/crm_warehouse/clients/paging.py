@@ -123,5 +123,8 @@ class _RepeatCheck:
         path = self._id_path
         if len(path) == 1:
             key: Any = path[0]
-            return [record.get(key, record) for record in listing.records]
+            return [
+                record.get(key, record) if type(record) is dict else record
+                for record in listing.records
+            ]
         return [value_at(record, path) or record for record in listing.records]

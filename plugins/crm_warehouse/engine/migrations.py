@@ -59,7 +59,8 @@ def migrate(conninfo: str, folder: Path = SQL_FOLDER / "migrations") -> list[str
 
     Raises:
         ConfigurationError: An applied file was changed, the database is newer than
-            this checkout, or the server is too old.
+            this checkout, the server is too old, or a file fails: those before it
+            stay applied.
     """
     migrations = read_folder(folder)
     with psycopg.connect(conninfo, autocommit=True) as conn:
@@ -131,11 +132,25 @@ def _check_history(migrations: list[Migration], applied: dict[str, str]) -> None
 
 
 def _apply(conn: psycopg.Connection[Any], migration: Migration) -> None:
-    with conn.transaction():
-        conn.execute("SET LOCAL lock_timeout = '5s'")
-        conn.execute(migration.text.encode())
-        conn.execute(
-            "INSERT INTO crm_migrations.applied (version, name, checksum)"
-            " VALUES (%s, %s, %s)",
-            [migration.version, migration.name, migration.checksum],
-        )
+    try:
+        with conn.transaction():
+            conn.execute("SET LOCAL lock_timeout = '5s'")
+            conn.execute(migration.text.encode())
+            conn.execute(
+                "INSERT INTO crm_migrations.applied (version, name, checksum)"
+                " VALUES (%s, %s, %s)",
+                [migration.version, migration.name, migration.checksum],
+            )
+    except psycopg.errors.LockNotAvailable as error:
+        raise ConfigurationError(
+            f"sql/migrations/{migration.name}: {error.diag.message_primary}: a table"
+            " it changes is in use; nothing was changed, migrate again when no load"
+            " runs"
+        ) from error
+    except psycopg.Error as error:
+        if conn.closed:
+            raise
+        raise ConfigurationError(
+            f"sql/migrations/{migration.name}: {error.diag.message_primary}; nothing"
+            " of it was applied"
+        ) from error

@@ -52,15 +52,19 @@ class Reader:
         Raises:
             IncompleteReadError: The list keeps ending before all its records came.
         """
+        distinct = 0
         for _ in range(_REREADS + 1):
             announced, came = self._read_list()
-            if announced is None or came >= announced:
+            if announced is None or len(self.seen) >= announced:
                 return self.job
+            if came >= announced and len(self.seen) == distinct:
+                return self.job  # the source lists some records twice
+            distinct = len(self.seen)
             self.job = jobs.change(self.conn, "restart_reading", self.job)
         raise IncompleteReadError(
-            f"{self.entity.path}: the source announces {announced} records and {came}"
-            " came, twice over; the window does not count as read, and the next run"
-            " begins its list anew"
+            f"{self.entity.path}: the source announces {announced} records, and"
+            f" {len(self.seen)} different ones came in {_REREADS + 1} readings; the"
+            " window does not count as read, and the next run begins its list anew"
         )
 
     def _read_list(self) -> tuple[int | None, int]:

@@ -63,7 +63,9 @@ def load(conn: Connection, request: SyncRequest) -> Settings:
             " set is_active = true to load it"
         )
     config = _checked(name, row["config"])
-    size = request.batch_size or config.get("batch_size") or request.source.paging.size
+    size = request.batch_size
+    if size is None:
+        size = config.get("batch_size", request.source.paging.size)
     if not SMALLEST_BATCH <= size <= LARGEST_BATCH:
         raise ConfigurationError(
             f"batch size {size}: must be from {SMALLEST_BATCH} to {LARGEST_BATCH}"

@@ -141,7 +141,7 @@ class SyncOperator(BaseOperator):
         if result.status == "partial":
             self.log.warning(
                 "job %d is partial: %d records are in quarantine; see "
-                "ops.sync_errors, or `crm_warehouse quarantine list`",
+                "ops.sync_errors and docs/operations.md",
                 result.job_id,
                 result.records_failed,
             )

@@ -179,6 +179,14 @@ def test_the_gate_refuses_before_anything_is_sent(client, server, gate, entity):
     assert server.requests == []
 
 
+def test_one_odd_element_is_left_to_the_quarantine(client, server, gate, entity):
+    server.answer(
+        Reply(200, b'{"data": [{"id": 1}, null]}'), Reply(200, b'{"data": []}')
+    )
+    page = first_page(client, entity)
+    assert (page.records, page.requests) == ([{"id": 1}, None], 1)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -191,7 +199,7 @@ def test_the_gate_refuses_before_anything_is_sent(client, server, gate, entity):
         Reply(200, b'{"error": "try later"}'),
         Reply(200, b'{"data": {"id": 1}}'),
         Reply(200, b'{"data": null}'),
-        Reply(200, b'{"data": [{"id": 1}, null]}'),
+        Reply(200, b'{"data": [null, 7]}'),
         Reply(200, b'[[{"id": 1}]]'),
         Reply(200, b"[" * 100_000),
         reset(),

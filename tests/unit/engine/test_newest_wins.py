@@ -1,66 +1,61 @@
 """Law 3: the newest state of a record wins, and what did not change is not written."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_load import NOON, Begin, Connection, at, rows
+from engine_load import Begin, Connection, at, rows
 
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 UNIFIED = (
-    "SELECT city, is_deleted, job_id FROM warehouse.contacts WHERE source_id = '1'"
+    "SELECT city, is_deleted, job_id FROM warehouse.contacts ORDER BY source_id::int"
 )
 RAW = (
     "SELECT payload ->> 'city', is_deleted, job_id FROM raw.genius_prospects"
-    " WHERE source_id = '1'"
+    " ORDER BY source_id::int"
 )
+#: Versions of a first and a second state, minutes between their observations, and
+#: which of them should stay.
+CONTESTS = [
+    (OLD, NEW, 1, "second"),
+    (OLD, NEW, -1, "second"),
+    (NEW, OLD, 1, "first"),
+    (NEW, OLD, -1, "first"),
+    (OLD, OLD, 1, "second"),
+    (OLD, OLD, 0, "second"),
+    (OLD, OLD, -1, "first"),
+    (None, None, 1, "second"),
+    (None, None, -1, "first"),
+    (None, OLD, 1, "second"),
+    (OLD, None, 1, "second"),
+    (OLD, None, -1, "first"),
+    ("2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00Z", 1, "first"),
+    ("2026-01-01T02:00:00+02:00", "2026-01-01T00:00:01Z", -1, "second"),
+]
 
 
-def prospect(city: str | None, changed: str | None = OLD) -> dict[str, Any]:
+def prospect(
+    city: str | None, changed: str | None = OLD, source_id: int = 1
+) -> dict[str, Any]:
     names = {"first_name": "Ann", "last_name": "Lee"}
-    return {"id": 1, "city": city, "modified_date": changed, **names}
+    return {"id": source_id, "city": city, "modified_date": changed, **names}
 
 
-def both(conn: Connection) -> list[tuple[Any, ...]]:
-    """The record as the unified row has it, then as the raw one has it."""
-    return [*rows(conn, UNIFIED), *rows(conn, RAW)]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "later", "winner"),
-    [
-        (OLD, NEW, 1, "second"),
-        (OLD, NEW, -1, "second"),
-        (NEW, OLD, 1, "first"),
-        (NEW, OLD, -1, "first"),
-        (OLD, OLD, 1, "second"),
-        (OLD, OLD, 0, "second"),
-        (OLD, OLD, -1, "first"),
-        (None, None, 1, "second"),
-        (None, None, -1, "first"),
-        (None, OLD, 1, "second"),
-        (OLD, None, 1, "second"),
-        (OLD, None, -1, "first"),
-        ("2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00Z", 1, "first"),
-        ("2026-01-01T02:00:00+02:00", "2026-01-01T00:00:01Z", -1, "second"),
-    ],
-)
-def test_version_then_observation_decide(
-    begin: Begin,
-    conn: Connection,
-    first: str | None,
-    second: str | None,
-    later: int,
-    winner: str,
-) -> None:
+def test_version_then_observation_decide(begin: Begin, conn: Connection) -> None:
     one = begin("prospects")
-    one.write(prospect("first", first))
+    cases = list(enumerate(CONTESTS))
+    one.write(*(prospect("first", first, n) for n, (first, _, _, _) in cases))
     other = begin("prospects")
-    job = other.write(prospect("second", second), observed=at(later))
+    for n, (_, second, minutes, _) in cases:
+        other.write(prospect("second", second, n), observed=at(minutes))
 
-    writer = other if winner == "second" else one
-    assert both(conn) == [(winner, False, writer.job.id)] * 2
-    assert job.records_updated == (winner == "second")
-    assert job.records_unchanged == (winner == "first")
+    jobs = {"first": one.job.id, "second": other.job.id}
+    expected = [(winner, False, jobs[winner]) for *_, winner in CONTESTS]
+    assert rows(conn, UNIFIED) == expected
+    assert rows(conn, RAW) == expected
+    updated = sum(winner == "second" for *_, winner in CONTESTS)
+    assert other.job.records_updated == updated
+    assert other.job.records_unchanged == len(CONTESTS) - updated
 
 
 def versions(conn: Connection, *tables: str) -> list[tuple[Any, ...]]:
@@ -100,53 +95,57 @@ def test_a_change_beside_the_mapping_is_kept_raw_and_writes_no_row(
     assert job.records_unchanged == 1
 
 
-@pytest.mark.parametrize(
-    ("sent", "stored"), [({"city": ""}, ""), ({"city": None}, None), ({}, None)]
-)
-def test_an_empty_and_an_absent_field_clear(
-    begin: Begin, conn: Connection, sent: dict[str, Any], stored: str | None
-) -> None:
-    record = prospect("x", OLD)
-    begin("prospects").write(record)
-    del record["city"]
-    begin("prospects").write({**record, **sent, "modified_date": NEW})
+def test_an_empty_and_an_absent_field_clear(begin: Begin, conn: Connection) -> None:
+    begin("prospects").write(*(prospect("x", OLD, n) for n in range(3)))
+    empty, null, absent = (
+        prospect("", NEW, 0),
+        prospect(None, NEW, 1),
+        prospect("", NEW, 2),
+    )
+    del absent["city"]
+    begin("prospects").write(empty, null, absent)
 
-    assert rows(conn, "SELECT city FROM warehouse.contacts") == [(stored,)]
-
-
-def delete(begin: Begin, conn: Connection) -> None:
-    """A full load that found record 1 gone."""
-    load = begin("prospects")
-    assert load.finish(gone=["1"]).records_deleted == 1
-    assert [row[1] for row in both(conn)] == [True, True]
+    assert [row[0] for row in rows(conn, UNIFIED)] == ["", None, None]
 
 
-@pytest.mark.parametrize("record", [prospect("x"), prospect("y"), prospect("y", NEW)])
-def test_a_list_read_before_the_tombstone_does_not_revive(
-    begin: Begin, conn: Connection, record: dict[str, Any]
-) -> None:
-    begin("prospects").write(prospect("x"))
-    delete(begin, conn)
-    job = begin("prospects").write(record, observed=NOON)
-
-    assert [row[:2] for row in both(conn)] == [("x", True)] * 2
-    assert job.records_unchanged == 1
+#: The same state, another without a newer version, and a newer one.
+LATER = [prospect("x", OLD, 0), prospect("y", OLD, 1), prospect("y", NEW, 2)]
 
 
-@pytest.mark.parametrize("record", [prospect("x"), prospect("y"), prospect("y", NEW)])
-def test_a_list_read_after_the_tombstone_revives(
-    begin: Begin, conn: Connection, record: dict[str, Any]
-) -> None:
-    begin("prospects").write(prospect("x"))
-    delete(begin, conn)
+@pytest.fixture
+def deleted(begin: Begin, conn: Connection) -> datetime:
+    """Three contacts that a full load found gone, and the time after it."""
+    begin("prospects").write(*(prospect("x", OLD, n) for n in range(3)))
+    assert begin("prospects").finish(gone=["0", "1", "2"]).records_deleted == 3
+    assert [row[1] for row in rows(conn, UNIFIED) + rows(conn, RAW)] == [True] * 6
     ((now,),) = rows(conn, "SELECT clock_timestamp()")
-    load = begin("prospects")
-    job = load.write(record, observed=now)
+    assert isinstance(now, datetime)
+    return now
 
-    assert both(conn) == [(record["city"], False, load.job.id)] * 2
-    assert rows(conn, "SELECT deleted_at FROM warehouse.contacts") == [(None,)]
-    assert rows(conn, "SELECT deleted_at FROM raw.genius_prospects") == [(None,)]
-    assert (job.records_created, job.records_updated) == (0, 1)
+
+def test_a_list_read_before_the_tombstone_does_not_revive(
+    begin: Begin, conn: Connection, deleted: datetime
+) -> None:
+    job = begin("prospects").write(*LATER, observed=deleted - timedelta(minutes=1))
+
+    for table in (UNIFIED, RAW):
+        assert [row[:2] for row in rows(conn, table)] == [("x", True)] * 3
+    assert job.records_unchanged == 3
+
+
+def test_a_list_read_after_the_tombstone_revives(
+    begin: Begin, conn: Connection, deleted: datetime
+) -> None:
+    load = begin("prospects")
+    job = load.write(*LATER, observed=deleted)
+
+    revived = [(city, False, job.id) for city in ("x", "y", "y")]
+    assert rows(conn, UNIFIED) == revived
+    assert rows(conn, RAW) == revived
+    for table in ("warehouse.contacts", "raw.genius_prospects"):
+        times = rows(conn, f"SELECT deleted_at FROM {table}")
+        assert times == [(None,)] * 3
+    assert (job.records_created, job.records_updated) == (0, 3)
 
 
 def test_a_record_that_came_in_an_earlier_chunk_is_merged_but_counted_once(

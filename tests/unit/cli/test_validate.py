@@ -1,0 +1,94 @@
+"""``validate`` names every problem of every file, once."""
+
+from pathlib import Path
+
+import pytest
+from cli_call import Call
+
+from crm_warehouse.source_files import default_directory
+
+GENIUS = (default_directory() / "genius.yaml").read_text("utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of source files, with a good one."""
+    made = tmp_path / "sources"
+    made.mkdir()
+    (made / "genius.yaml").write_text(GENIUS, "utf-8")
+    monkeypatch.setenv("CRM_WAREHOUSE_SOURCES", str(made))
+    return made
+
+
+def test_good_files(call: Call, folder: Path) -> None:
+    status, out, err = call("validate")
+
+    assert (status, err) == (0, "")
+    assert "tables: not compared" in out
+    assert out.endswith("valid: genius (5 entities)\n")
+
+
+def test_one_line_for_each_problem_of_all_files(call: Call, folder: Path) -> None:
+    broken = GENIUS.replace("source: genius", "source: other", 1)
+    broken = broken.replace("into: contacts", "into: kontacts")
+    broken = broken.replace("timeout: 30s", "timeout: soon")
+    (folder / "other.yaml").write_text(broken, "utf-8")
+    (folder / "third.yaml").write_text("source: [", "utf-8")
+
+    status, out, _ = call("validate")
+
+    assert status == 2
+    lines = [line for line in out.splitlines() if line.startswith("error: ")]
+    assert len(lines) == len(out.splitlines()) == 3
+    assert all("other.yaml:" in line or "third.yaml:" in line for line in lines)
+    assert "kontacts" in out
+    assert "timeout" in out
+    assert "valid" not in out.replace("invalid", "")
+
+
+def test_only_the_files_named(call: Call, folder: Path) -> None:
+    (folder / "other.yaml").write_text("source: [", "utf-8")
+
+    assert call("validate", str(folder / "genius.yaml")).status == 0
+    assert call("validate", str(folder / "other.yaml")).status == 2
+    assert call("validate").status == 2
+
+
+def test_a_warning_leaves_the_status_at_0(call: Call, folder: Path) -> None:
+    text = GENIUS.replace("requests: 1000, per: 1h", "requests: 2, per: 1h")
+    (folder / "genius.yaml").write_text(text, "utf-8")
+
+    status, out, _ = call("validate")
+
+    assert status == 0
+    assert "warning: genius: " in out
+    assert "quota 'hourly' allows 2" in out
+
+
+def test_another_sources_mistake_stops_no_sync(call: Call, folder: Path) -> None:
+    (folder / "other.yaml").write_text("source: [", "utf-8")
+
+    _, _, err = call("sync", "--source", "genius", "--entity", "prospects")
+
+    assert "AIRFLOW_CONN_CRM_WAREHOUSE" in err
+    assert "other.yaml" not in err
+
+
+def test_schema_is_the_one_beside_the_files(call: Call) -> None:
+    status, out, _ = call("validate", "--schema")
+
+    assert status == 0
+    assert out == (default_directory() / "source.schema.json").read_text("utf-8")
+
+
+def test_a_warehouse_out_of_reach_is_a_problem(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = "postgres://crm_warehouse:hush-hush@127.0.0.1:1/warehouse"
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", uri)
+
+    status, out, err = call("validate")
+
+    assert status == 2
+    assert "error: cannot reach the warehouse: " in out
+    assert "hush-hush" not in out + err

@@ -1,0 +1,135 @@
+"""Law 5: children and parents find each other, whichever comes first or at once."""
+
+import itertools
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+from deadline import until
+from engine_load import Begin, Connection, Load, at, rows
+
+VISIT = {
+    "id": 1,
+    "prospect_id": 7,
+    "user_id": 70,
+    "scheduled_date": "2026-05-01T09:00:00Z",
+    "status": "Set",
+}
+RECORDS: dict[str, dict[str, Any]] = {
+    "appointments": VISIT,
+    "prospects": {"id": 7, "first_name": "Ann", "last_name": "Lee"},
+    "users": {"id": 70, "name": "Bo"},
+}
+LINKED = (
+    "SELECT a.contact_id = c.id, a.user_id = u.id FROM warehouse.appointments AS a"
+    " LEFT JOIN warehouse.contacts AS c ON c.source_id = '7'"
+    " LEFT JOIN warehouse.users AS u ON u.source_id = '70'"
+)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(RECORDS))[::2])
+def test_every_order_of_arrival_ends_linked(
+    begin: Begin, conn: Connection, order: tuple[str, ...]
+) -> None:
+    for entity in order:
+        load = begin(entity)
+        load.write(RECORDS[entity])
+        assert load.finish().status == "success"
+
+    assert rows(conn, LINKED) == [(True, True)]
+
+
+def test_a_child_without_its_parent_is_kept_and_is_no_error(
+    begin: Begin, conn: Connection
+) -> None:
+    load = begin("appointments")
+    load.write(VISIT)
+    job = load.finish()
+
+    assert (job.status, job.records_created, job.warnings) == ("success", 1, 0)
+    assert rows(
+        conn, "SELECT contact_id, contact_source_id FROM warehouse.appointments"
+    ) == [(None, "7")]
+
+
+def test_a_known_parent_is_linked_by_the_chunk_itself(
+    begin: Begin, conn: Connection
+) -> None:
+    for entity in ("prospects", "users"):
+        begin(entity).write(RECORDS[entity])
+    begin("appointments").write(VISIT)
+
+    assert rows(conn, LINKED) == [(True, True)]
+
+
+def test_a_parent_of_another_source_system_is_not_the_parent(
+    begin: Begin, conn: Connection
+) -> None:
+    begin("prospects").write(RECORDS["prospects"])
+    conn.execute("UPDATE warehouse.contacts SET source_system = 'elsewhere'")
+    load = begin("appointments")
+    load.write(VISIT)
+    load.finish()
+
+    assert rows(conn, "SELECT contact_id FROM warehouse.appointments") == [(None,)]
+
+
+def test_a_child_that_changes_its_parent_is_linked_anew(
+    begin: Begin, conn: Connection
+) -> None:
+    begin("prospects").write(RECORDS["prospects"], {"id": 8})
+    begin("appointments").write(VISIT)
+    begin("appointments").write({**VISIT, "prospect_id": 8}, observed=at(1))
+    parent = (
+        "SELECT c.source_id FROM warehouse.appointments AS a"
+        " JOIN warehouse.contacts AS c ON c.id = a.contact_id"
+    )
+    assert rows(conn, parent) == [("8",)]
+
+    begin("appointments").write({**VISIT, "prospect_id": 9}, observed=at(2))
+    assert rows(conn, "SELECT contact_id FROM warehouse.appointments") == [(None,)]
+
+
+@pytest.mark.parametrize("first", ["prospects", "appointments"])
+def test_two_jobs_at_once_never_miss_a_link(
+    begin: Begin, conn: Connection, warehouse: str, first: str
+) -> None:
+    """Neither chunk sees the other's rows; one of the two last transactions does.
+
+    Both chunks merge before either commits; then the jobs end in either order.
+    """
+    second = "appointments" if first == "prospects" else "prospects"
+    with (
+        psycopg.connect(warehouse, autocommit=True) as one,
+        psycopg.connect(warehouse, autocommit=True) as other,
+        psycopg.connect(warehouse, autocommit=True) as holder,
+    ):
+        loads = {first: begin(first, on=one), second: begin(second, on=other)}
+        writers = [
+            threading.Thread(target=load.write, args=[RECORDS[entity]])
+            for entity, load in loads.items()
+        ]
+        with holder.transaction():
+            holder.execute("SELECT FROM ops.sync_jobs FOR UPDATE")
+            for writer in writers:
+                writer.start()
+            until(lambda: waiting(conn, loads) == 2)
+        for writer in writers:
+            writer.join(20)
+        assert rows(conn, "SELECT contact_id FROM warehouse.appointments") == [(None,)]
+        loads[first].finish()
+        loads[second].finish()
+
+    assert rows(conn, LINKED)[0][0] is True
+
+
+def waiting(conn: Connection, loads: dict[str, Load]) -> int:
+    """How many of the loads wait for a lock."""
+    pids = [load.conn.info.backend_pid for load in loads.values()]
+    ((count,),) = rows(
+        conn,
+        "SELECT count(DISTINCT pid) FROM pg_locks WHERE pid = ANY(%s) AND NOT granted",
+        pids,
+    )
+    return int(count)
