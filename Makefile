@@ -13,7 +13,7 @@ endif
 # Measured files: what a fault in would lose or double data.
 MEASURED := plugins/crm_warehouse/engine/*,plugins/crm_warehouse/clients/*,plugins/crm_warehouse/operators/*
 
-.PHONY: help setup lock up down status logs psql migrate demo check test test-fast clean
+.PHONY: help setup lock up down status logs psql migrate demo check test test-fast prove clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -62,7 +62,11 @@ test: setup check ## Everything, with coverage
 	$(VENV)/coverage report --include='$(MEASURED)' --fail-under=90
 
 test-fast: setup ## The tests without the whole stack
-	$(VENV)/python -m pytest -m 'not end_to_end'
+	$(VENV)/python -m pytest -m 'not end_to_end and not proof'
+
+prove: setup ## Slow proofs: each process killed during a load, and the load at scale
+	$(VENV)/python -m pytest -m proof -s
+	$(VENV)/python -m tests.proof.scale
 
 clean: ## Stop the stack and remove all it made, databases included (asks; YES=1 does not)
 	@test ! -d .var || { $(MAKE) -s setup && $(STACK) clean $(if $(YES),--yes); }

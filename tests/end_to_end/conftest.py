@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -40,7 +41,7 @@ class World:
     conninfo: str
     api: DemoApi
 
-    def rows(self, statement: str, *values: object) -> list[dict[str, object]]:
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """Rows of a query on the warehouse."""
         with psycopg.connect(self.conninfo, row_factory=dict_row) as conn:
             return conn.execute(statement, values).fetchall()

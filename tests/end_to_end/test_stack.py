@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -28,14 +30,15 @@ def test_every_dag_loads_its_entity_green(world: World) -> None:
 
 
 def test_schedule_fires_by_itself_and_loads_what_changed(world: World) -> None:
-    before = _scheduled_jobs(world)
-    _until(lambda: len(_scheduled_jobs(world)) > len(before), seconds=120)
+    known = len(_scheduled_jobs(world))
     world.sandbox.move("prospects", "change", 50)
     world.sandbox.move("prospects", "create", 10)
-    known = len(_scheduled_jobs(world))
+    moved = datetime.now(UTC)
 
-    # The run after the one that may be reading just now.
-    _until(lambda: len(_scheduled_jobs(world)) > known + 1, seconds=180)
+    _until(
+        lambda: any(job["started_at"] > moved for job in _scheduled_jobs(world)),
+        seconds=180,
+    )
 
     jobs = _scheduled_jobs(world)[known:]
     assert {job["job_type"] for job in jobs} == {"incremental"}
@@ -76,7 +79,7 @@ def test_nothing_secret_is_in_logs_or_xcom(world: World) -> None:
     assert not [secret for secret in secrets for text in texts if secret in text]
 
 
-def _scheduled_jobs(world: World) -> list[dict[str, object]]:
+def _scheduled_jobs(world: World) -> list[dict[str, Any]]:
     return world.rows(
         "SELECT * FROM ops.sync_jobs WHERE dag_id = %s"
         " AND run_id LIKE 'scheduled%%' AND completed_at IS NOT NULL ORDER BY id",
@@ -84,7 +87,7 @@ def _scheduled_jobs(world: World) -> list[dict[str, object]]:
     )
 
 
-def _job(world: World, run_id: str) -> dict[str, object]:
+def _job(world: World, run_id: str) -> dict[str, Any]:
     jobs = world.rows("SELECT * FROM ops.sync_jobs WHERE run_id = %s", run_id)
     return jobs[0] if jobs else {}
 

@@ -81,7 +81,10 @@ def _of_warehouse(error: Any, psycopg: Any) -> str:
     if isinstance(error, psycopg.OperationalError) and (
         state is None or state.startswith(_CONNECTING)
     ):
-        return f"cannot reach the warehouse: {_first_line(error)}"
+        return (
+            f"cannot reach the warehouse: {_first_line(error)}; once it answers, run "
+            "the same command again"
+        )
     # Messages about data could hold values of people; those about the connection
     # above come from libpq and name host, port and user only.
     return (

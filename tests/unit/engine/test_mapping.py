@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from json_records import JSON, records
+from json_records import JSON, ODD, records
 
 from crm_warehouse.engine.mapping import LONGEST_ID, NULL, Mapping, Row
 from crm_warehouse.engine.payload import REPLACEMENT
@@ -72,6 +72,18 @@ def test_any_json_value_maps_to_a_whole_line_or_a_reject(entity: str) -> None:
             row.line.encode()
 
     check()
+
+
+@pytest.mark.parametrize("letter", sorted(set(ODD)), ids=ascii)
+def test_one_odd_character_alone_stays_inside_its_field(letter: str) -> None:
+    columns = MAPPINGS["prospects"].columns
+    for name in ("first_name", "address", "zip"):
+        row = mapped("prospects", {**PROSPECT, name: f"a{letter}b"})
+        assert row.line is not None
+        parts = row.line.split("\t")
+        assert len(parts) == len(columns)
+        assert parts[columns.index(name)].startswith("a")
+        assert parts[columns.index(name)].endswith("b")
 
 
 def mapping_fields(entity: str) -> tuple[FieldMap, ...]:

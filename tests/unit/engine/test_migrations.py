@@ -20,6 +20,7 @@ FIRST = "CREATE TABLE one (n integer);\nINSERT INTO one VALUES (1);"
 MIGRATE = (
     "import sys; from pathlib import Path;"
     "from crm_warehouse.engine.migrations import migrate;"
+    "print('ready', flush=True);"
     "sys.stdin.readline();"
     "print(len(migrate(sys.argv[1], Path(sys.argv[2]))))"
 )
@@ -131,6 +132,7 @@ def test_a_table_in_use_ends_the_wait_and_changes_nothing(
         "CREATE TABLE two (n integer);\nALTER TABLE one ADD COLUMN m integer;"
     )
     with psycopg.connect(empty) as reader:
+        reader.execute("SET idle_in_transaction_session_timeout = '20s'")
         reader.execute("SELECT * FROM one")
         began = time.monotonic()
         with pytest.raises(ConfigurationError, match=r"0002_locks.sql: .*lock timeout"):
@@ -155,6 +157,9 @@ def test_processes_at_once_apply_every_file_once(
         )
         for _ in range(2)
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
