@@ -1,0 +1,199 @@
+"""How much a load of 100,000 records costs: ``python -m tests.proof.scale``.
+
+Every figure is of a whole process, its start included, against a sandbox CRM on the
+same machine, with quotas that nothing reaches and PostgreSQL's fsync on. Beside the
+syncs stands the least that any loader must do: read the same pages and COPY their
+records into one table without an index. Compare ratios, not machines.
+"""
+
+import argparse
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psycopg
+
+from crm_warehouse.engine.migrations import migrate
+from include.local_stack.postgres import Postgres
+from include.sandbox.server import SandboxServer
+from include.sandbox.settings import Settings
+from tests.proof.command import ROOT, CommandLine, generous_sources
+from tests.proof.oracle import compare
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one command took.
+
+    Attributes:
+        client: CPU seconds of the command.
+        server: CPU seconds of PostgreSQL, all its processes.
+        wall: Seconds.
+        memory: Largest resident set of the command, MB.
+    """
+
+    client: float
+    server: float
+    wall: float
+    memory: float
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of both."""
+        return self.client + self.server
+
+
+def measure(server: Postgres, command: list[str], env: dict[str, str]) -> Cost:
+    """Run a command to its good end and count what it and PostgreSQL used."""
+    before, began = _server_cpu(server), time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
+    wall = time.monotonic() - began
+    return Cost(
+        usage.ru_utime + usage.ru_stime,
+        _server_cpu(server) - before,
+        wall,
+        usage.ru_maxrss / 1024,
+    )
+
+
+def _server_cpu(server: Postgres) -> float:
+    """CPU seconds of the postmaster, its children, and those that have ended."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        own = stat.parent.name == str(server.pid)
+        if own or words[1] == str(server.pid):
+            total += int(words[11]) + int(words[12])
+        if own:
+            total += int(words[13]) + int(words[14])
+    return total / _TICKS
+
+
+def bare(conninfo: str, url: str, token: str, pages: int) -> None:
+    """The least a loader must do: pages over HTTP, parsed, copied to one table."""
+    import orjson
+    import requests
+
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {token}"
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("CREATE TABLE bare (payload text)")
+        with conn.cursor().copy("COPY bare FROM STDIN") as copy:
+            for page in range(1, pages + 1):
+                where = {"page": page, "per_page": 100}
+                answer = session.get(f"{url}/prospects", params=where, timeout=60)
+                for record in orjson.loads(answer.content)["data"]:
+                    copy.write_row([orjson.dumps(record).decode()])
+
+
+def run(records: int, repetitions: int) -> None:
+    """Measure and print a table."""
+    folder = Path(tempfile.mkdtemp(prefix="crm-scale-"))
+    folder.chmod(0o755)
+    passwords = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
+    server = Postgres(folder / "postgres", passwords, preferred_port=25633)
+    sources = folder / "sources"
+    sources.mkdir()
+    generous_sources(sources)
+    try:
+        server.start()
+        server.create_role("crm_warehouse", passwords["crm_warehouse"])
+        with SandboxServer(Settings(prospects=records, quota=False)) as sandbox:
+            costs = [
+                _round(server, sandbox, sources, records) for _ in range(repetitions)
+            ]
+        _print(costs, records)
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+def _round(
+    server: Postgres, sandbox: SandboxServer, sources: Path, records: int
+) -> dict[str, Cost]:
+    name = f"scale_{secrets.token_hex(4)}"
+    server.create_database(name, "crm_warehouse")
+    conninfo = server.conninfo(name, "crm_warehouse")
+    migrate(conninfo)
+    line = CommandLine(conninfo, sandbox, sources)
+    python = [sys.executable, "-m"]
+    sync = [*python, "crm_warehouse", "sync", "--source", "genius"]
+    sync += ["--entity", "prospects", "--mode"]
+    own = [sandbox.base_url, str(records // 100)]
+    env = {**line.environment(), "BARE_CONNINFO": conninfo, "BARE_TOKEN": sandbox.token}
+
+    def cost(command: list[str]) -> Cost:
+        return measure(server, command, env)
+
+    costs = {
+        "bare: read and COPY": cost([*python, "tests.proof.scale", "--bare", *own]),
+        "full, all new": cost([*sync, "full"]),
+        "full, nothing changed": cost([*sync, "full"]),
+        "replay": cost([*sync, "replay"]),
+    }
+    sandbox.move("prospects", "change", 1000)
+    costs["incremental, 1,000 changed"] = cost([*sync, "incremental"])
+    if compare(conninfo, sandbox, "prospects"):
+        raise SystemExit("the warehouse differs from the source")
+    server.drop_database(name)
+    return costs
+
+
+def _print(rounds: list[dict[str, Cost]], records: int) -> None:
+    def middle(case: str, of: Callable[[Cost], float]) -> float:
+        return median(of(costs[case]) for costs in rounds)
+
+    base = middle("bare: read and COPY", lambda c: c.cpu)
+    print(
+        f"\n{records:,} prospects; medians of {len(rounds)}; warehouse equals truth\n"
+    )
+    print("| case | client CPU s | PostgreSQL CPU s | wall s | peak MB | CPU : bare |")
+    print("|---|---|---|---|---|---|")
+    for case in rounds[0]:
+        print(
+            f"| {case} | {middle(case, lambda c: c.client):.2f}"
+            f" | {middle(case, lambda c: c.server):.2f}"
+            f" | {middle(case, lambda c: c.wall):.2f}"
+            f" | {middle(case, lambda c: c.memory):.0f}"
+            f" | {middle(case, lambda c: c.cpu) / base:.2f} |"
+        )
+    load = os.getloadavg()[0]
+    print(f"\nLoad of the machine at the end: {load:.1f}")
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--bare", nargs=2, help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    if words.bare:
+        url, pages = words.bare
+        bare(os.environ["BARE_CONNINFO"], url, os.environ["BARE_TOKEN"], int(pages))
+    else:
+        run(words.records, words.repetitions)
+
+
+if __name__ == "__main__":
+    main()
