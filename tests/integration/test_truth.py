@@ -2,6 +2,7 @@
 
 import pytest
 
+from crm_warehouse.engine import sync
 from tests.proof.house import House
 from tests.proof.oracle import TABLES, compare
 
@@ -68,6 +69,18 @@ def test_without_an_id_endpoint_a_second_absence_deletes(house: House) -> None:
         )
         == 5
     )
+    assert house.sync("prospects", "full").records_deleted == 5
+
+
+def test_long_confirmations_keep_the_session_alive(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends sessions that are silent for long: orphans, but not us."""
+    monkeypatch.setattr(sync, "_SESSION_OPTIONS", "-c idle_session_timeout=1s")
+    house.sync("prospects")
+    house.sandbox.move("prospects", "delete", 5)
+    house.sandbox.fault("latency", seconds=0.4, path="/prospects/*")
+
     assert house.sync("prospects", "full").records_deleted == 5
 
 

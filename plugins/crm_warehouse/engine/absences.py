@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from crm_warehouse.clients.interface import Gate, SourceClient
+from crm_warehouse.engine import jobs
 from crm_warehouse.engine.chunk import Chunk
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
@@ -130,5 +131,6 @@ class AbsenceCheck:
         return True
 
     def _fetch(self, source_id: str) -> dict[str, object] | None:
+        jobs.beat(self.conn, self.job)
         self.requests += 1
         return self.client.fetch(self.entity, source_id)

@@ -93,11 +93,21 @@ def change(conn: Connection, statement: str, job: Job, **values: Any) -> Job:
     values |= {"job_id": job.id, "attempt": job.attempt}
     with conn.cursor(row_factory=class_row(Job)) as cursor:
         row = cursor.execute(query(statement), values).fetchone()
-    return row if row is not None else fenced(job)
+    return row if row is not None else _fenced(job)
 
 
-def fenced(job: Job) -> NoReturn:
-    """Raise the error of a process whose job was taken over."""
+def beat(conn: Connection, job: Job) -> None:
+    """Say that the job's process lives; the server ends a session silent for long.
+
+    Raises:
+        FencedError: A successor owns the job.
+    """
+    values = {"job_id": job.id, "attempt": job.attempt}
+    if conn.execute(query("heartbeat"), values).fetchone() is None:
+        _fenced(job)
+
+
+def _fenced(job: Job) -> NoReturn:
     raise FencedError(
         f"job {job.id} was taken over by a later attempt than {job.attempt};"
         " this process writes nothing more"

@@ -12,7 +12,6 @@ from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
-from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import ReadAhead
 from crm_warehouse.errors import IncompleteReadError
 from crm_warehouse.spec import Entity
@@ -128,9 +127,7 @@ class Reader:
         """Nothing comes for a while: write what is here, or say that we live."""
         if len(chunk):
             return self._write(chunk, last)
-        values = {"job_id": self.job.id, "attempt": self.job.attempt}
-        if self.conn.execute(query("heartbeat"), values).fetchone() is None:
-            jobs.fenced(self.job)
+        jobs.beat(self.conn, self.job)
         return chunk
 
     def _write(self, chunk: Chunk, last: Page | None) -> Chunk:
