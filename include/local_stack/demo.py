@@ -82,11 +82,17 @@ def _demonstrate(prospects: int, keep: bool) -> int:
     ours = demo_guard.claim(stack)
     try:
         runs = _load(stack, sources)
-        if ours and not keep and sys.stdout.isatty():
+        print(f"\n{demo_report.table(runs)}\n")
+        waits = ours and not keep and sys.stdout.isatty()
+        if waits or keep or not ours:
+            print(f"{demo_report.where_to_look(stack, runs)}\n")
+        if waits:
             _stay()
     finally:
         if ours and not keep:
-            print("Stopping the stack; its data stays.", flush=True)
+            print(
+                "Stopping the stack; its data stays (--keep leaves it up).", flush=True
+            )
             stack.down()
     return 0 if runs.green else 1
 
@@ -102,7 +108,6 @@ def _load(stack: Stack, sources: Sequence[Source]) -> Runs:
         runs = run_all(api, conninfo, entities, screen)
         if not runs.green:
             print(f"\n{explain_failures(api, runs)}", file=sys.stderr)
-    print(f"\n{demo_report.table(runs)}\n\n{demo_report.where_to_look(stack, runs)}\n")
     return runs
 
 

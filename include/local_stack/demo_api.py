@@ -62,7 +62,7 @@ class DemoApi(AirflowApi):
         task = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         number = self._call("GET", task)["try_number"]
         events = self._call("GET", f"{task}/logs/{number}")["content"]
-        texts = [str(e.get("event", e) if isinstance(e, dict) else e) for e in events]
+        texts = [text for event in events for text in _texts(event)]
         return texts[-_LOG_LINES:]
 
     def _import_errors(self) -> str:
@@ -80,3 +80,13 @@ class DemoApi(AirflowApi):
                 f"{answer.text[:300]}"
             )
         return answer.json()
+
+
+def _texts(event: Any) -> list[str]:
+    """A log event as lines: its message, and what exception came with it."""
+    if not isinstance(event, dict):
+        return [str(event)]
+    message = str(event.get("event", ""))
+    details = event.get("error_detail") or []
+    causes = [f"{each['exc_type']}: {each['exc_value']}" for each in details]
+    return [] if message.startswith("::") else [message, *causes]

@@ -13,8 +13,10 @@ _TEXT_COLUMNS = 3
 
 
 def table(runs: Runs) -> str:
-    """One line for each job, in columns."""
+    """One line for each run, in columns; dashes where no job was begun."""
+    begun = {job["dag_id"] for job in runs.jobs}
     rows = [_HEADS, *(_cells(job) for job in runs.jobs)]
+    rows += [_empty(dag_id, runs) for dag_id in runs.states if dag_id not in begun]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -52,6 +54,12 @@ def _cells(job: dict[str, Any]) -> tuple[str, ...]:
         f"{job['warnings']:,}",
         f"{job['seconds']:.1f}",
     )
+
+
+def _empty(dag_id: str, runs: Runs) -> tuple[str, ...]:
+    source, _, entity = dag_id.partition("__")
+    dashes = ["-"] * (len(_HEADS) - _TEXT_COLUMNS)
+    return (source, entity, runs.states[dag_id], *dashes)
 
 
 def _prefixes(settings: StackSettings) -> tuple[str, str]:

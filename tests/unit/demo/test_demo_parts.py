@@ -186,6 +186,7 @@ def _job(**values: Any) -> dict[str, Any]:
     counters = ("processed", "created", "updated", "unchanged", "failed")
     return {
         "source_system": "genius",
+        "dag_id": "genius__prospects",
         "entity_type": "prospects",
         "status": "success",
         **{f"records_{name}": 0 for name in counters},
@@ -204,6 +205,13 @@ def test_table_lines_up() -> None:
     assert lines[0].index("processed") + len("processed") == lines[1].index(
         "12,345"
     ) + len("12,345")
+
+
+def test_table_shows_a_run_that_began_no_job() -> None:
+    states = {"genius__prospects": "success", "genius__users": "failed"}
+    lines = demo_report.table(Runs("r", states, [_job()])).splitlines()
+
+    assert lines[2].split() == ["genius", "users", "failed", *"-" * 7]
 
 
 def test_green_means_every_run() -> None:

@@ -112,6 +112,18 @@ def test_warnings_open_once_and_resolve_when_the_record_heals(
     ) == [(3,)]
 
 
+def test_a_warning_that_was_healed_and_comes_again_is_open_again(
+    begin: Begin, conn: Connection
+) -> None:
+    bad = {"id": 1, "first_name": "Ann", "last_name": "Lee", "email": "nonsense"}
+    begin("prospects").write(bad)
+    begin("prospects").write({**bad, "email": "ann@example.com"}, observed=at(1))
+    assert rows(conn, OPEN) == []
+    begin("prospects").write(bad, observed=at(2))
+
+    assert rows(conn, OPEN) == [("1", "warning", "invalid_email", "email")]
+
+
 def test_another_entitys_errors_are_left_alone(begin: Begin, conn: Connection) -> None:
     begin("prospects").write({"id": 1})
     before = rows(conn, OPEN)
@@ -148,6 +160,7 @@ def test_what_postgresql_refuses_is_found_and_the_others_load(
         (100 - len(bad),)
     ]
     assert (job.records_created, job.records_failed) == (100 - len(bad), len(bad))
+    assert rows(conn, "SELECT DISTINCT seen_count FROM ops.sync_errors") == [(1,)]
     assert len(rows(conn, OPEN)) == len(bad) + sum(
         n not in bad for n in range(0, 100, 2)
     )
