@@ -1,10 +1,13 @@
 """What commands typed by hand need of a running stack, left for them in its ``var``."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from crm_warehouse.cli.local_variables import local_variables_file
-from crm_warehouse.connections import from_environment
-from crm_warehouse.sealing import seal_connections
+from crm_warehouse.connections import Connection, from_environment
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.sealing import open_connections, seal_connections
 from include.local_stack import airflow_parts
 from include.local_stack.secret_files import Secrets, write_private
 from include.local_stack.settings import Ports, StackSettings
@@ -24,6 +27,8 @@ _VARIABLES = (
 def hand_over(settings: StackSettings, ports: Ports, secrets: Secrets) -> None:
     """Write sealed connections, and the variables that open and use them.
 
+    Other connections in the sealed file stay, if this stack's key opens it.
+
     Args:
         settings: The stack.
         ports: Its ports by name.
@@ -36,6 +41,16 @@ def hand_over(settings: StackSettings, ports: Ports, secrets: Secrets) -> None:
     ]
     found = [from_environment(conn_id, env) for conn_id in conn_ids]
     sealed = settings.var / "connections.sealed"
-    seal_connections([each for each in found if each], sealed, env)
+    ours = {each.id: each for each in found if each}
+    seal_connections({**_known(sealed, env), **ours}.values(), sealed, env)
     variables = {name: env[name] for name in _VARIABLES}
     write_private(local_variables_file(sealed), json.dumps(variables, indent=2) + "\n")
+
+
+def _known(sealed: Path, env: Mapping[str, str]) -> dict[str, Connection]:
+    if not sealed.exists():
+        return {}
+    try:
+        return open_connections(sealed, env)
+    except ConfigurationError:
+        return {}  # of a key that is gone: nobody can open it any more

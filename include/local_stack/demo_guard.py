@@ -1,5 +1,8 @@
 """Invented records must not come into a warehouse that holds real ones."""
 
+import json
+from pathlib import Path
+
 import psycopg
 
 from include.local_stack.bootstrap import WAREHOUSE
@@ -41,7 +44,7 @@ def claim(stack: Stack) -> bool:
 
 
 def _is_used(stack: Stack) -> bool:
-    if (stack.settings.var / "connections.sealed").exists():
+    if _has_exports(stack.settings.var / "connections.sealed"):
         return True
     server = stack.postgres()
     if not server.data.exists():
@@ -52,6 +55,17 @@ def _is_used(stack: Stack) -> bool:
     finally:
         if started:
             server.stop()
+
+
+def _has_exports(sealed: Path) -> bool:
+    """Whether the demo's own connections could take the place of real ones."""
+    try:
+        ids = set(json.loads(sealed.read_bytes()))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return bool(ids - {"crm_warehouse"})
 
 
 def _has_jobs(server: Postgres) -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Thread
 
 from psycopg.conninfo import make_conninfo
 
@@ -183,6 +184,10 @@ class Postgres(Databases):
         while self._handle.poll() is None and time.monotonic() < deadline:
             running = self._postmaster()
             if running and running.status == "ready":
+                # A starter that lives on must take note of the server's death: to
+                # PostgreSQL a process nobody has waited for looks alive, and its lock
+                # file bars the next start.
+                Thread(target=self._handle.wait, daemon=True).start()
                 return True
             time.sleep(0.02)
         if self._handle.poll() is None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from crm_warehouse.sealing import open_connections
 from include.sandbox.server import SandboxServer
-from tests.integration.test_cli_sync import ROOT, SYNC, Shell
+from tests.integration.cli_shell import ROOT, SYNC, Shell
 
 _NAMES = ("AIRFLOW_CONN_CRM_WAREHOUSE", "AIRFLOW_CONN_GENIUS_DEFAULT")
 _FERNET_KEY = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -144,3 +145,7 @@ def test_a_connection_that_airflow_lacks_is_kept_or_left_out(
         "genius_default: not in Airflow; kept as it was exported before",
         "other_default: not in Airflow; left out",
     ]
+    sealed = open_connections(Path(shell.env["CRM_WAREHOUSE_CONNECTIONS"]), shell.env)
+    assert sealed["crm_warehouse"].host == "elsewhere"
+    assert sealed["genius_default"].password == shell.token
+    assert set(sealed) == {"crm_warehouse", "genius_default"}

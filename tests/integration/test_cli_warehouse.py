@@ -8,7 +8,7 @@ import pytest
 
 from include.local_stack.postgres import Postgres
 from include.sandbox.server import SandboxServer
-from tests.integration.test_cli_sync import GENIUS, Shell
+from tests.integration.cli_shell import GENIUS, Shell
 
 
 @pytest.fixture

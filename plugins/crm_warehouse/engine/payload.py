@@ -7,12 +7,14 @@ cleaned in ``payload``, where SQL can read it, and exactly in ``payload_bytes``.
 import hashlib
 import json
 import math
+import re
 from typing import Any, NamedTuple
 
 import orjson
 
 #: What stands in PostgreSQL for a character that it refuses.
 REPLACEMENT = "\ufffd"
+_REFUSED = re.compile("[\0\ud800-\udfff]")
 #: What jsonb refuses, or gives back as another number: 1e+16 as an integer, -0.0 as 0.
 _LOSSY = (b"\\u0000", b"e+", b"-0.0")
 
@@ -37,7 +39,10 @@ def encode(record: Any) -> Payload:
         body = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError):  # lone surrogates, integers above 64 bits
         return _encode_odd(record)
-    if any(mark in body for mark in _LOSSY) or _has_odd_number(record, body):
+    # orjson writes NaN and infinities as null: only then a look at the values pays.
+    if any(mark in body for mark in _LOSSY) or (
+        b"null" in body and _has_odd_number(record)
+    ):
         return _encode_odd(record)
     return Payload(body.decode(), None, hashlib.sha256(body).hexdigest())
 
@@ -70,15 +75,15 @@ def clean_json(value: Any) -> str:
 
 def clean_text(text: str) -> str:
     """The text with NUL and lone surrogates replaced by U+FFFD."""
-    if "\0" in text:
-        text = text.replace("\0", REPLACEMENT)
-    # Replaces code points, not bytes: "?" would look like something that was sent.
-    return "".join(REPLACEMENT if "\ud800" <= c <= "\udfff" else c for c in text)
+    return _REFUSED.sub(REPLACEMENT, text)
 
 
-def _has_odd_number(record: Any, body: bytes) -> bool:
-    # orjson writes NaN and infinities as null: only then a look at the values pays.
-    return b"null" in body and clean(record) != record
+def _has_odd_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_odd_number, value.values()))
+    return isinstance(value, list) and any(map(_has_odd_number, value))
 
 
 def _encode_odd(record: Any) -> Payload:

@@ -16,8 +16,9 @@ import psycopg
 import pytest
 
 from crm_warehouse.cli.local_variables import adopt_local_variables
-from crm_warehouse.connections import base_url, conninfo, find
+from crm_warehouse.connections import Connection, base_url, conninfo, find
 from crm_warehouse.engine.migrations import migrate
+from crm_warehouse.sealing import seal_connections
 from crm_warehouse.source_files import default_directory, load_sources
 from include.local_stack import bootstrap, demo, demo_guard, demo_report, secret_files
 from include.local_stack.demo_connections import hand_over
@@ -158,10 +159,33 @@ def test_a_warehouse_with_real_records_is_refused(settings: StackSettings) -> No
 
 def test_exported_connections_are_not_overwritten(settings: StackSettings) -> None:
     settings.make_folders()
-    (settings.var / "connections.sealed").write_text("{}", "utf-8")
+    sealed = settings.var / "connections.sealed"
+    sealed.write_text('{"crm_warehouse": "…", "genius_default": "…"}', "utf-8")
 
     with pytest.raises(StackError, match="CRM_STACK_VAR"):
         demo_guard.claim(Stack(settings))
+
+
+def test_other_connections_stay_where_commands_find_them(
+    settings: StackSettings,
+) -> None:
+    settings.make_folders()
+    secrets = secret_files.load(settings.secrets)
+    sealed = settings.var / "connections.sealed"
+    environ = {
+        "CRM_WAREHOUSE_SEALING_KEY": secrets.sealing_key,
+        "CRM_WAREHOUSE_CONNECTIONS": str(sealed),
+    }
+    seal_connections([Connection("other", password="real")], sealed, environ)
+
+    hand_over(settings, PORTS, secrets)
+
+    assert find("other", environ).password == "real"
+    assert find("crm_warehouse", environ).port == PORTS["postgres"]
+    environ["CRM_WAREHOUSE_SEALING_KEY"] = secret_files.Secrets().sealing_key
+    seal_connections([Connection("other")], sealed, environ)
+    hand_over(settings, PORTS, secrets)
+    assert set(json.loads(sealed.read_bytes())) == {"crm_warehouse"}
 
 
 @pytest.mark.parametrize(("ports", "ours"), [({"ui": 1}, None), (PORTS, False)])

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
-from engine_load import Connection, Load
+from engine_load import Connection, Load, connect
 
 from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Source
+from include.local_stack.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,22 @@ def genius() -> Source:
 
 @pytest.fixture
 def conn(warehouse: str) -> Iterator[Connection]:
-    with psycopg.connect(warehouse, autocommit=True) as connection:
+    with connect(warehouse) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def shared_warehouse(postgres: Postgres, warehouse_template: str) -> Iterator[str]:
+    """One warehouse for all tests that leave no rows behind, or clear theirs."""
+    name = "warehouse_shared"
+    postgres.create_database(name, "crm_warehouse", template=warehouse_template)
+    yield postgres.conninfo(name, "crm_warehouse")
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def shared_conn(shared_warehouse: str) -> Iterator[Connection]:
+    with connect(shared_warehouse) as connection:
         yield connection
 
 

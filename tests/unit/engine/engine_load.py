@@ -16,7 +16,7 @@ from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.spec import Entity, Source
 
-__all__ = ["NOON", "Begin", "Connection", "Load", "at", "rows"]
+__all__ = ["NOON", "Begin", "Connection", "Load", "at", "connect", "rows"]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -24,6 +24,11 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def at(minutes: float) -> datetime:
     """So many minutes after noon."""
     return NOON + timedelta(minutes=minutes)
+
+
+def connect(conninfo: str) -> Connection:
+    """A session as the engine opens it: compiling statements takes longer than they."""
+    return psycopg.connect(conninfo, autocommit=True, options="-c jit=off")
 
 
 class Load:

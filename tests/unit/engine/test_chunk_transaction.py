@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from deadline import until
-from engine_load import Begin, Connection, Load, at, rows
+from engine_load import Begin, Connection, Load, at, connect, rows
 
 from crm_warehouse.engine import jobs
 from crm_warehouse.errors import FencedError
@@ -62,7 +62,7 @@ def test_who_lost_the_job_writes_nothing(
 ) -> None:
     load = begin("prospects")
     load.write(*RECORDS[:5])
-    with psycopg.connect(warehouse, autocommit=True) as successor:
+    with connect(warehouse) as successor:
         lose(successor, load)
     before = everything(conn)
 
@@ -83,7 +83,7 @@ def test_a_session_cut_off_inside_a_chunk_leaves_nothing(
     begin: Begin, conn: Connection, warehouse: str
 ) -> None:
     """The chunk has merged its rows and waits for the job's row when it is cut off."""
-    with psycopg.connect(warehouse, autocommit=True) as victim:
+    with connect(warehouse) as victim:
         load = begin("prospects", on=victim)
         load.write(*RECORDS[:5])
         before = everything(conn)

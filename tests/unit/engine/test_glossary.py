@@ -35,18 +35,20 @@ def tables(conn: Connection) -> set[str]:
     return {name for (name,) in found}
 
 
-def test_every_table_is_named_in_a_guide(conn: Connection, genius: Source) -> None:
+def test_every_table_is_named_in_a_guide(
+    shared_conn: Connection, genius: Source
+) -> None:
     raw = {f"raw.{entity.raw_table}" for entity in genius.entities.values()}
-    assert raw <= tables(conn)
+    assert raw <= tables(shared_conn)
     assert named("raw.<source>_<entity>", GUIDES.replace("`", " "))
-    missing = {name for name in tables(conn) - raw if not named(name, GUIDES)}
+    missing = {name for name in tables(shared_conn) - raw if not named(name, GUIDES)}
     assert missing == set()
 
 
-def test_every_table_that_the_glossary_names_exists(conn: Connection) -> None:
+def test_every_table_that_the_glossary_names_exists(shared_conn: Connection) -> None:
     named_here = set(re.findall(r"^\| `(\w+\.\w+)` \|", GLOSSARY, re.MULTILINE))
     assert len(named_here) > 10
-    assert named_here <= tables(conn)
+    assert named_here <= tables(shared_conn)
 
 
 def test_every_error_is_named_with_its_category() -> None:

@@ -4,10 +4,9 @@ import itertools
 import threading
 from typing import Any
 
-import psycopg
 import pytest
 from deadline import until
-from engine_load import Begin, Connection, at, rows
+from engine_load import Begin, Connection, at, connect, rows
 
 VISIT = {
     "id": 1,
@@ -99,8 +98,8 @@ def test_two_jobs_at_once_never_miss_a_link(
     other's rows. The quick one ends before the slow chunk commits."""
     quick = "appointments" if slow == "prospects" else "prospects"
     with (
-        psycopg.connect(warehouse, autocommit=True) as session,
-        psycopg.connect(warehouse, autocommit=True) as holder,
+        connect(warehouse) as session,
+        connect(warehouse) as holder,
     ):
         load = begin(slow, on=session)
         writer = threading.Thread(target=load.write, args=[RECORDS[slow]])

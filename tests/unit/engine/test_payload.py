@@ -22,7 +22,9 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def test_postgresql_takes_every_value_and_gives_it_back(conn: Connection) -> None:
+def test_postgresql_takes_every_value_and_gives_it_back(
+    shared_conn: Connection,
+) -> None:
     sent: list[Any] = [DEEP, {"n": 2**4000}, {"a\0": 1, f"a{REPLACEMENT}": 2}]
 
     @settings(max_examples=400, deadline=None, database=None)
@@ -33,7 +35,7 @@ def test_postgresql_takes_every_value_and_gives_it_back(conn: Connection) -> Non
     collect()
     encoded = [encode(value) for value in sent]
     stored = rows(
-        conn,
+        shared_conn,
         "SELECT j::text FROM unnest(%s::jsonb[]) WITH ORDINALITY AS t (j, n)"
         " ORDER BY n",
         [payload.text for payload in encoded],

@@ -67,9 +67,9 @@ def test_columns_quote_names() -> None:
     assert snippet.as_string(None) == 'c."zip", c."odd""name", '
 
 
-def test_every_table_explains_itself(conn: Connection) -> None:
+def test_every_table_explains_itself(shared_conn: Connection) -> None:
     silent = rows(
-        conn,
+        shared_conn,
         "SELECT c.oid::regclass::text FROM pg_class AS c"
         " WHERE c.relnamespace::regnamespace::text IN"
         "     ('ops', 'raw', 'warehouse', 'staging', 'identity', 'marts')"
@@ -79,9 +79,9 @@ def test_every_table_explains_itself(conn: Connection) -> None:
     assert silent == []
 
 
-def test_every_column_that_people_read_explains_itself(conn: Connection) -> None:
+def test_every_column_that_people_read_explains_itself(shared_conn: Connection) -> None:
     described = rows(
-        conn,
+        shared_conn,
         "SELECT a.attrelid::regclass::text, a.attname,"
         "     col_description(a.attrelid, a.attnum) IS NOT NULL"
         " FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"

@@ -69,11 +69,13 @@ def test_every_notation_of_an_instant_gives_one_text(sent: str) -> None:
 
 
 def test_what_is_mapped_is_the_instant_that_was_meant(
-    conn: Connection,
+    shared_conn: Connection,
 ) -> None:
     """PostgreSQL reads our text as the instant that Python reads in the text sent."""
     for sent in ACCEPTED:
-        read = conn.execute("SELECT %s::timestamptz", [timestamp(sent)]).fetchone()
+        read = shared_conn.execute(
+            "SELECT %s::timestamptz", [timestamp(sent)]
+        ).fetchone()
         assert read == (instant(sent),), sent
 
 

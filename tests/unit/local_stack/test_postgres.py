@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,6 +163,23 @@ class TestLife:
         assert (postgres.data / "postmaster.pid").exists()
         assert postgres.start()
         assert postgres.pid != pid
+
+    def test_a_killed_server_is_started_by_another_while_its_starter_lives(
+        self, server: Factory
+    ) -> None:
+        """As the supervisor does under a demo that waits for Ctrl-C."""
+        starter = server()
+        starter.start()
+        assert starter.pid
+        os.kill(starter.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while starter.pid and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+        other = server()
+
+        assert other.start()
+        assert other.ready()
 
     def test_a_pid_file_whose_pid_was_given_away_is_no_server(
         self, server: Factory
