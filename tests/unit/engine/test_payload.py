@@ -64,6 +64,7 @@ def test_the_order_of_keys_does_not_change_the_digest(
         ({"a": ""}, {"a": None}),
         ({"a": "1"}, {"a": 1}),
         ({"a": float("nan")}, {"a": None}),
+        ({"a": [{"b": [float("inf")]}]}, {"a": [{"b": [None]}]}),
         ({"a": "x\0"}, {"a": f"x{REPLACEMENT}"}),
         ({"a": "\ud800"}, {"a": "\udfff"}),
         ({"a": 2**64}, {"a": 2**64 + 1}),

@@ -171,12 +171,13 @@ class TestLife:
         starter = server()
         starter.start()
         assert starter.pid
+        port = starter.port
         os.kill(starter.pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
         while starter.pid and time.monotonic() < deadline:
             time.sleep(0.01)
 
-        other = server()
+        other = server(port=port)
 
         assert other.start()
         assert other.ready()
