@@ -53,6 +53,8 @@ class Stack:
         with self._alone():
             state = self.state()
             if not state.supervised:
+                if self._supervisor:
+                    self._supervisor.wait()  # it died; take note
                 self._supervisor = launch(
                     self.settings, self.postgres(), self.secrets(), state, self._say
                 )
