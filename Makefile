@@ -33,7 +33,10 @@ up: setup ## Start PostgreSQL and Airflow, and keep them running
 	@$(STACK) up
 
 down: ## Stop what `make up` or `make demo` started; data stays
-	@test ! -e .venv/setup-stamp || $(STACK) down
+	@if test -x $(VENV)/python; then $(STACK) down; \
+	elif test -e "$${CRM_STACK_VAR:-.var}/stack/state.json"; then \
+		$(MAKE) -s setup && $(STACK) down; \
+	else echo "Nothing runs."; fi
 
 status: setup ## Show each part, its process and its health
 	@$(STACK) status
@@ -47,8 +50,9 @@ psql: setup ## Open the warehouse in psql
 migrate: setup ## Bring the tables of the warehouse up to date
 	@$(STACK) migrate
 
-demo: setup ## Load the sandbox CRMs into a fresh stack and show the result
-	@$(VENV)/python -m include.local_stack.demo
+demo: setup ## Load the sandbox CRMs into a fresh stack (PROSPECTS=n; KEEP=1 leaves it up)
+	@$(VENV)/python -m include.local_stack.demo $(if $(KEEP),--keep) \
+		$(if $(PROSPECTS),--prospects '$(PROSPECTS)')
 
 check: setup ## Format, lint, types, floors
 	$(VENV)/ruff format --check .
@@ -69,5 +73,5 @@ prove: setup ## Slow proofs: each process killed during a load, and the load at 
 	$(VENV)/python -m tests.proof.scale
 
 clean: ## Stop the stack and remove all it made, databases included (asks; YES=1 does not)
-	@test ! -d .var || { $(MAKE) -s setup && $(STACK) clean $(if $(YES),--yes); }
+	@test ! -d "$${CRM_STACK_VAR:-.var}" || { $(MAKE) -s setup && $(STACK) clean $(if $(YES),--yes); }
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.* htmlcov

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from include.local_stack import bootstrap
+from crm_warehouse.errors import ConfigurationError
+from include.local_stack import bootstrap, demo_mark
 from include.local_stack.errors import StackError
 from include.local_stack.ports import HOST
 from include.local_stack.settings import StackSettings, from_environment
@@ -17,6 +18,7 @@ from include.local_stack.state import State
 
 
 def _up(settings: StackSettings, _words: argparse.Namespace) -> int:
+    demo_mark.refuse_demo(settings)
     stack = Stack(settings)
     began = time.monotonic()
     stack.up()
@@ -39,7 +41,7 @@ def _down(settings: StackSettings, _words: argparse.Namespace) -> int:
 def _status(settings: StackSettings, _words: argparse.Namespace) -> int:
     state = Stack(settings).state()
     if not state.parts:
-        print("Nothing runs. Start with `make up`.")
+        print(f"Nothing runs. Start with {_start(settings)}.")
         return 3
     print(f"{'part':<15}{'pid':>8}  {'health':<10} {'since':<20} restarts")
     for part in state.parts:
@@ -48,14 +50,18 @@ def _status(settings: StackSettings, _words: argparse.Namespace) -> int:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(part.since))
         shown = since if part.alive else "-"
         print(f"{part.name:<15}{pid:>8}  {health:<10} {shown:<20} {part.restarts}")
-    return _verdict(state)
+    return _verdict(state, _start(settings))
 
 
-def _verdict(state: State) -> int:
+def _start(settings: StackSettings) -> str:
+    return "`make demo`" if demo_mark.is_demo(settings) else "`make up`"
+
+
+def _verdict(state: State, start: str) -> int:
     if state.phase == "failed":
         print(f"\nThe start failed: {state.message}")
     elif not state.supervised:
-        print("\nThe supervisor is gone. `make up` takes the parts over.")
+        print(f"\nThe supervisor is gone. {start} takes the parts over.")
     else:
         bad = [each.name for each in state.parts if each.health != "healthy"]
         return 1 if bad else 0
@@ -67,7 +73,12 @@ def _logs(settings: StackSettings, words: argparse.Namespace) -> int:
     files = sorted(path for name in names for path in settings.logs.glob(f"{name}.log"))
     if not files:
         known = ", ".join(sorted(path.stem for path in settings.logs.glob("*.log")))
-        raise StackError(f"No log of {words.part or 'any part'}. There are: {known}.")
+        if not known:
+            raise StackError(
+                f"Nothing has run yet, so there are no logs in {settings.logs}. Start "
+                f"with {_start(settings)}."
+            )
+        raise StackError(f"No log of {words.part}. There are: {known}.")
     os.execvp("tail", ["tail", "-n", "50", "-F", *map(str, files)])  # noqa: S606
 
 
@@ -131,12 +142,17 @@ def main() -> int:
     parser.add_argument("--part", help="logs: of this part only")
     parser.add_argument("--yes", action="store_true", help="clean: do not ask")
     words, rest = parser.parse_known_args()
+    if rest and words.command != "psql":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     words.rest = rest
     try:
         return COMMANDS[words.command](from_environment(), words)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except ConfigurationError as error:
+        print("\n".join(f"error: {each}" for each in error.problems), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nInterrupted. `make status` shows what runs.", file=sys.stderr)
         return 130

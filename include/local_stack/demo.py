@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+import psycopg
+
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.source_files import load_sources
 from crm_warehouse.spec import Source
 from include.local_stack import demo_guard, demo_report
 from include.local_stack.demo_api import DemoApi
-from include.local_stack.demo_connections import hand_over
 from include.local_stack.demo_runs import Runs, explain_failures, run_all
 from include.local_stack.demo_sandbox import sandbox_sources, with_sandbox
 from include.local_stack.demo_screen import Screen
 from include.local_stack.errors import StackError
+from include.local_stack.readable_sources import readable_sources
 from include.local_stack.settings import from_environment
 from include.local_stack.stack import ADMIN, Stack
 
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StackError, ConfigurationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except psycopg.OperationalError as error:
+        print(f"error: the warehouse does not answer: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
@@ -58,9 +62,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help=f"size of the sandbox, 1 to {_MOST_PROSPECTS} (default: %(default)s)",
     )
-    parser.add_argument(
-        "--keep", "--no-stop", action="store_true", help="leave the stack running"
-    )
+    parser.add_argument("--keep", action="store_true", help="leave the stack running")
     return parser.parse_args(argv)
 
 
@@ -75,9 +77,7 @@ def _count(text: str) -> int:
 
 def _demonstrate(prospects: int, keep: bool) -> int:
     settings = from_environment()
-    sources = sandbox_sources(
-        load_sources(settings.root / "include" / "sources").values()
-    )
+    sources = sandbox_sources(readable_sources(print))
     stack = Stack(with_sandbox(settings, sources, prospects))
     ours = demo_guard.claim(stack)
     try:
@@ -91,15 +91,15 @@ def _demonstrate(prospects: int, keep: bool) -> int:
     finally:
         if ours and not keep:
             print(
-                "Stopping the stack; its data stays (--keep leaves it up).", flush=True
+                "Stopping the stack; its data stays. `make demo KEEP=1` leaves it up.",
+                flush=True,
             )
             stack.down()
     return 0 if runs.green else 1
 
 
 def _load(stack: Stack, sources: Sequence[Source]) -> Runs:
-    state = stack.up()
-    hand_over(stack.settings, state.ports, stack.secrets())
+    stack.up()
     conninfo = stack.postgres().conninfo("warehouse", "crm_warehouse")
     entities = [entity for each in sources for entity in each.entities.values()]
     print(f"\nLoading {len(entities)} entities through Airflow:", flush=True)

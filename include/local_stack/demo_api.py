@@ -1,22 +1,16 @@
 """Airflow's REST API, as far as the demonstration speaks it."""
 
-import time
 from collections.abc import Collection, Sequence
-from typing import Any, Self
+from typing import Any
 
-from include.local_stack.errors import StackError
+from include.local_stack.demo_patience import wait_until
 from include.local_stack.pools import AirflowApi
 
-_TIMEOUT_SECONDS = 30
-_POLL_SECONDS = 1.0
 _LOG_LINES = 15
 
 
 class DemoApi(AirflowApi):
     """Starts runs and looks after them."""
-
-    def __enter__(self) -> Self:
-        return self
 
     def wait_for_dags(self, dag_ids: Collection[str], seconds: float) -> None:
         """Wait until Airflow has read the DAG files.
@@ -24,18 +18,20 @@ class DemoApi(AirflowApi):
         Raises:
             StackError: Some are missing; with Airflow's reasons.
         """
-        deadline = time.monotonic() + seconds
         missing = set(dag_ids)
-        while missing:
+
+        def ask() -> bool:
+            nonlocal missing
             listed = self._call("GET", "dags?limit=500&exclude_stale=true")["dags"]
             missing = set(dag_ids) - {dag["dag_id"] for dag in listed}
-            if missing and time.monotonic() > deadline:
-                raise StackError(
-                    f"Airflow does not show {', '.join(sorted(missing))} after "
-                    f"{seconds:.0f} s. {self._import_errors()}"
-                )
-            if missing:
-                time.sleep(_POLL_SECONDS)
+            return not missing
+
+        def late() -> str:
+            names = ", ".join(sorted(missing))
+            errors = self._import_errors()
+            return f"Airflow does not show {names} after {seconds:.0f} s. {errors}"
+
+        wait_until(ask, seconds, late)
 
     def start(
         self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None
@@ -70,16 +66,6 @@ class DemoApi(AirflowApi):
         if not errors:
             return "See `make logs PART=dag-processor`."
         return "\n".join(f"{e['filename']}:\n{e['stack_trace']}" for e in errors)
-
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        url = f"{self._base_url}/api/v2/{path}"
-        answer = self._session.request(method, url, json=body, timeout=_TIMEOUT_SECONDS)
-        if not answer.ok:
-            raise StackError(
-                f"Airflow answers {answer.status_code} to {method} {path}: "
-                f"{answer.text[:300]}"
-            )
-        return answer.json()
 
 
 def _texts(event: Any) -> list[str]:

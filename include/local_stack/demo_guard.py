@@ -5,13 +5,13 @@ from pathlib import Path
 
 import psycopg
 
+from include.local_stack import demo_mark
 from include.local_stack.bootstrap import WAREHOUSE
 from include.local_stack.demo_sandbox import SANDBOX
 from include.local_stack.errors import StackError
 from include.local_stack.postgres import Postgres
 from include.local_stack.stack import Stack
 
-_MARK = "The warehouse of this stack holds the invented records of `make demo`.\n"
 _ELSEWHERE = "CRM_STACK_VAR=/some/folder make demo"
 
 
@@ -31,15 +31,14 @@ def claim(stack: Stack) -> bool:
             f"demo beside it: {_ELSEWHERE}"
         )
     stack.settings.make_folders()
-    mark = stack.settings.var / "demo"
-    if not mark.exists():
+    if not demo_mark.is_demo(stack.settings):
         if _is_used(stack):
             raise StackError(
                 f"The warehouse in {stack.settings.var} was not made by the demo, and "
                 "its records would mix with invented ones. Run the demo beside it: "
                 f"{_ELSEWHERE}; or `make clean` removes that warehouse."
             )
-        mark.write_text(_MARK, "utf-8")
+        demo_mark.make(stack.settings)
     return not state.supervised
 
 

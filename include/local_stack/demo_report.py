@@ -31,17 +31,18 @@ def table(runs: Runs) -> str:
 def where_to_look(stack: Stack, runs: Runs) -> str:
     """Pages, database, command line, and how to stop."""
     settings = stack.settings
-    make, command = _prefixes(settings)
+    elsewhere = _prefix(settings)
     entity = next((job["entity_type"] for job in runs.jobs), "prospects")
     source = next((job["source_system"] for job in runs.jobs), "genius")
     return (
         f"  UI        {stack.ui_url()}   user {ADMIN}, password in "
         f"{_shown(settings.secrets / 'airflow_passwords.json')}\n"
-        f"  Database  {make}make psql   (contacts: TABLE warehouse.contacts LIMIT 5)\n"
-        f"  Command   {command}.venv/bin/python -m crm_warehouse sync "
+        f"  Database  {elsewhere}make psql   "
+        "(contacts: TABLE warehouse.contacts LIMIT 5)\n"
+        f"  Command   {elsewhere}.venv/bin/python -m crm_warehouse sync "
         f"--source {source} --entity {entity}\n"
-        f"  Logs      {make}make status, {make}make logs\n"
-        f"  Stop      {make}make down"
+        f"  Logs      {elsewhere}make status, {elsewhere}make logs\n"
+        f"  Stop      {elsewhere}make down"
     )
 
 
@@ -62,12 +63,10 @@ def _empty(dag_id: str, runs: Runs) -> tuple[str, ...]:
     return (source, entity, runs.states[dag_id], *dashes)
 
 
-def _prefixes(settings: StackSettings) -> tuple[str, str]:
+def _prefix(settings: StackSettings) -> str:
     """What commands need in front of them when the stack is not in ``.var``."""
-    if settings.var == ROOT / ".var":
-        return "", ""
-    sealed = settings.var / "connections.sealed"
-    return f"CRM_STACK_VAR={settings.var} ", f"CRM_WAREHOUSE_CONNECTIONS={sealed} "
+    at_home = settings.var == ROOT / ".var"
+    return "" if at_home else f"CRM_STACK_VAR={settings.var} "
 
 
 def _shown(path: Path) -> str:

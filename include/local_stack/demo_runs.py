@@ -1,6 +1,5 @@
 """One run of every DAG: started, followed, and explained when it fails."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,12 +10,13 @@ from psycopg.rows import dict_row
 
 from crm_warehouse.spec import Entity
 from include.local_stack.demo_api import DemoApi
+from include.local_stack.demo_patience import wait_until
 from include.local_stack.demo_screen import Screen
 from include.local_stack.errors import StackError
 
 _DAG_SECONDS = 180.0
 _RUN_SECONDS = 1800.0
-_POLL_SECONDS = 1.0
+_LATE = f"The runs are not done after {_RUN_SECONDS:.0f} s; see `make logs`."
 _TASK = "sync"
 _EVER = "2000-01-01T00:00:00Z"
 _JOBS = """
@@ -64,19 +64,19 @@ def run_all(
         known = (entity.source, entity.name) in loaded
         api.start(entity.dag_id, run_id, {"since": _EVER} if known else {})
     since = (now - timedelta(minutes=1)).isoformat()
-    deadline = time.monotonic() + _RUN_SECONDS
-    while True:
+    shown: dict[str, str] = {}
+    jobs: list[dict[str, Any]] = []
+
+    def done() -> bool:
+        nonlocal jobs
         states = api.states(dag_ids, run_id, since)
         jobs = _jobs(conninfo, run_id)
-        shown = {dag_id: states.get(dag_id, "queued") for dag_id in dag_ids}
+        shown.update({dag_id: states.get(dag_id, "queued") for dag_id in dag_ids})
         screen.show(shown, _details(jobs))
-        if all(state in ("success", "failed") for state in shown.values()):
-            return Runs(run_id, shown, jobs)
-        if time.monotonic() > deadline:
-            raise StackError(
-                f"The runs are not done after {_RUN_SECONDS:.0f} s; see `make logs`."
-            )
-        time.sleep(_POLL_SECONDS)
+        return all(state in ("success", "failed") for state in shown.values())
+
+    wait_until(done, _RUN_SECONDS, lambda: _LATE)
+    return Runs(run_id, shown, jobs)
 
 
 def explain_failures(api: DemoApi, runs: Runs) -> str:

@@ -19,6 +19,7 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 STAMP = VENV / "setup-stamp"
 MINIMUM = (3, 11)
+UNREACHABLE = "The packages could not be installed. Is the package index reachable?"
 #: Of these a caller may have settings that would lead an installation elsewhere.
 _MISLEADING = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PYTHONPATH", "PYTHONHOME")
 
@@ -126,15 +127,32 @@ def own_uv() -> Path:
     return own
 
 
-def install(uv: str | Path) -> None:
-    """Make the environment exactly what the locks say."""
-    options = ["--require-hashes", "--compile-bytecode", "--python", str(PYTHON)]
-    why = "The packages could not be installed. Is the package index reachable?"
-    run(uv, "pip", "sync", "--quiet", *options, *LOCKS, why=why)
+def install(uv: str | None) -> None:
+    """Make the environment what the locks say, by pip where no uv is to be had."""
+    try:
+        chosen: str | Path = uv or own_uv()
+    except SetupError:
+        print("uv is not to be had; pip takes its place, and longer.", flush=True)
+        by_pip()
+    else:
+        by_uv(chosen)
     release = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = VENV / "lib" / release / "site-packages"
     # So that `python -m crm_warehouse` and its tests find the package.
     (packages / "crm_warehouse.pth").write_text(f"{ROOT / 'plugins'}\n", "utf-8")
+
+
+def by_pip() -> None:
+    """Install all that the locks name."""
+    files = [word for lock in LOCKS for word in ("-r", str(lock))]
+    options = ["--quiet", "--require-hashes", *files]
+    run(PYTHON, "-m", "pip", "install", *options, why=UNREACHABLE)
+
+
+def by_uv(uv: str | Path) -> None:
+    """Install what the locks name, and remove what they do not."""
+    options = ["--require-hashes", "--compile-bytecode", "--python", str(PYTHON)]
+    run(uv, "pip", "sync", "--quiet", *options, *LOCKS, why=UNREACHABLE)
 
 
 def main() -> int:
@@ -152,10 +170,13 @@ def main() -> int:
         if not fits():
             make_venv(uv)
         STAMP.unlink(missing_ok=True)
-        install(uv or own_uv())
+        install(uv)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; `make setup` goes on.", file=sys.stderr)
+        return 130
     STAMP.write_text(wanted, "utf-8")
     print(f"Installed in {time.monotonic() - began:.0f} s.")
     return 0

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 
 from include.local_stack import postgres_home, secret_files
 from include.local_stack.errors import StackError
+from include.local_stack.hand_over import hand_over
 from include.local_stack.launch import Say, launch
 from include.local_stack.logs import tail
 from include.local_stack.pools import AirflowApi
 from include.local_stack.ports import HOST
 from include.local_stack.postgres import Postgres
 from include.local_stack.procfs import Identity, terminate
+from include.local_stack.readable_sources import readable_sources
 from include.local_stack.settings import StackSettings
 from include.local_stack.state import State
 from include.local_stack.supervisor import STOP_SECONDS
@@ -60,6 +62,7 @@ class Stack:
                 )
             state = self._wait_ready()
             self._make_pools()
+            self._hand_over(state)
         return state
 
     def down(self) -> bool:
@@ -168,9 +171,13 @@ class Stack:
             self._supervisor.wait()
 
     def _make_pools(self) -> None:
-        from crm_warehouse.source_files import load_sources
-
-        sources = load_sources(self.settings.root / "include" / "sources")
         with self.api() as api:
-            for note in api.make_pools(sources.values()):
+            for note in api.make_pools(readable_sources(self._say)):
                 self._say(note)
+
+    def _hand_over(self, state: State) -> None:
+        """Let commands find the stack; it runs all the same when they cannot."""
+        try:
+            hand_over(self.settings, state.ports, self.secrets())
+        except StackError as error:
+            self._say(str(error))

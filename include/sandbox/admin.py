@@ -12,6 +12,7 @@ from include.sandbox.truth import deleted_lines, truth_lines
 _NDJSON = b"application/x-ndjson"
 #: Most records that one admin call moves.
 _MOST = 1_000_000
+_MOVE_KEYS = frozenset({"count", "kind"})
 
 
 class Admin:
@@ -110,6 +111,10 @@ def _faults(
 
 def _move(system: System, entity: str, action: str, call: dict[str, Any]) -> list[int]:
     table, now = system.table(entity), system.clock.now()
+    if unknown := sorted(set(call) - _MOVE_KEYS):
+        raise BadRequestError(
+            f"unknown {', '.join(unknown)}; there are {', '.join(sorted(_MOVE_KEYS))}"
+        )
     count = call.get("count", 1)
     if not isinstance(count, int) or not 0 <= count <= _MOST:
         raise BadRequestError(f"count must be a whole number from 0 to {_MOST}")

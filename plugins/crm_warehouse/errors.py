@@ -8,7 +8,6 @@ CrmWarehouseError
 │   ├── TransientSourceError retry: timeouts, resets, 5xx, truncated bodies
 │   └── IncompleteReadError  retry: pages ended before every record was seen
 ├── QuotaWaitError           wait: the quota is used up until `resume_at`
-├── RecordError              reject this one record and go on with the others
 ├── SyncConflictError        retry later: another run of this entity holds the lock
 ├── FencedError              stop: a successor has taken this job over
 ├── SyncDisabledError        skip: its configuration is switched off
@@ -95,23 +94,6 @@ class QuotaWaitError(CrmWarehouseError):
         super().__init__(f"{reason}; requests are allowed again at {resume_at:%F %TZ}")
         self.resume_at = resume_at
         self.reason = reason
-
-
-class RecordError(CrmWarehouseError):
-    """One record cannot become a row.
-
-    Args:
-        error_type: Stable word such as ``missing_id`` or ``invalid_timestamp``.
-        message: What is wrong, without the value.
-        field: Unified column concerned, or None.
-    """
-
-    category = "record"
-
-    def __init__(self, error_type: str, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.error_type = error_type
-        self.field = field
 
 
 class SyncConflictError(CrmWarehouseError):

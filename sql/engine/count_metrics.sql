@@ -1,19 +1,30 @@
--- Add one ended job to its day in ops.sync_metrics; partial counts as successful.
--- Returns nothing. Part of the transaction that ends the job, so never counted twice.
-INSERT INTO ops.sync_metrics AS m (
+-- Count one day (UTC) of an entity anew from its jobs; partial counts as successful.
+-- Returns nothing. Safe to repeat: a job that failed and was resumed is one job, of the
+-- day on which it ended last.
+WITH day AS (
+    SELECT
+        count(*) AS total,
+        count(*) FILTER (WHERE status IN ('success', 'partial')) AS successful,
+        count(*) FILTER (WHERE status = 'failed') AS failed,
+        coalesce(avg(extract(epoch FROM completed_at - started_at)), 0) AS duration,
+        coalesce(sum(records_processed), 0) AS records
+    FROM ops.sync_jobs
+    WHERE source_system = %(source_system)s
+        AND entity_type = %(entity_type)s
+        AND completed_at >= %(day)s::timestamp AT TIME ZONE 'UTC'
+        AND completed_at < (%(day)s::timestamp + interval '1 day') AT TIME ZONE 'UTC'
+)
+INSERT INTO ops.sync_metrics (
     date, source_system, entity_type, total_syncs, successful_syncs, failed_syncs,
     avg_duration, total_records
 )
 SELECT
-    (j.completed_at AT TIME ZONE 'UTC')::date, j.source_system, j.entity_type, 1,
-    (j.status <> 'failed')::integer, (j.status = 'failed')::integer,
-    extract(epoch FROM j.completed_at - j.started_at), j.records_processed
-FROM ops.sync_jobs AS j
-WHERE j.id = %(job_id)s
+    %(day)s, %(source_system)s, %(entity_type)s, total, successful, failed, duration,
+    records
+FROM day
 ON CONFLICT (date, source_system, entity_type) DO UPDATE SET
-    total_syncs = m.total_syncs + 1,
-    successful_syncs = m.successful_syncs + excluded.successful_syncs,
-    failed_syncs = m.failed_syncs + excluded.failed_syncs,
-    avg_duration =
-        (m.avg_duration * m.total_syncs + excluded.avg_duration) / (m.total_syncs + 1),
-    total_records = m.total_records + excluded.total_records
+    total_syncs = excluded.total_syncs,
+    successful_syncs = excluded.successful_syncs,
+    failed_syncs = excluded.failed_syncs,
+    avg_duration = excluded.avg_duration,
+    total_records = excluded.total_records

@@ -16,8 +16,12 @@ LEFT JOIN LATERAL (
     LIMIT 1  -- one look-up per record, whatever the planner knows of the table
     ) AS o ON true
 WHERE o.source_id IS NULL
-    -- A list read that began after a tombstone revives.
-    OR (o.is_deleted AND c.observed_at > o.deleted_at)
+    -- A read that began after a tombstone revives, but not to an older state.
+    OR (
+        o.is_deleted
+        AND c.observed_at > o.deleted_at
+        AND coalesce(c.version >= o.source_updated_at, true)
+    )
     OR (
         NOT o.is_deleted
         AND o.payload_hash <> c.payload_hash

@@ -20,12 +20,18 @@ WITH merged AS (
     WHERE NOT c.rejected
         AND (
             o.id IS NULL
-            -- A list read that began after a tombstone revives.
-            OR (o.is_deleted AND c.observed_at > o.deleted_at)
+            -- A read that began after a tombstone revives, but not to an older state.
+            OR (
+                o.is_deleted
+                AND c.observed_at > o.deleted_at
+                AND coalesce(c.version >= o.source_updated_at, true)
+            )
             OR (
                 NOT o.is_deleted
                 AND o.sync_hash <> c.sync_hash
                 AND CASE
+                    -- The raw layer holds the newest state there is.
+                    WHEN %(replay)s THEN true
                     WHEN c.version <> o.source_updated_at
                         THEN c.version > o.source_updated_at
                     ELSE c.observed_at >= o.observed_at
@@ -35,7 +41,7 @@ WITH merged AS (
     ON CONFLICT (source_system, source_id) DO UPDATE SET
         {assignments}
         sync_hash = excluded.sync_hash,
-        observed_at = excluded.observed_at,
+        observed_at = greatest(w.observed_at, excluded.observed_at),
         job_id = excluded.job_id,
         is_deleted = false,
         deleted_at = NULL,

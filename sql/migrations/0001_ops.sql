@@ -54,6 +54,9 @@ CREATE TABLE ops.sync_jobs (
 );
 -- Finds the job to resume, and the last one of a source and entity.
 CREATE INDEX sync_jobs_entity ON ops.sync_jobs (source_system, entity_type, id DESC);
+-- Counts the jobs of a day.
+CREATE INDEX sync_jobs_completed
+    ON ops.sync_jobs (source_system, entity_type, completed_at);
 -- Finds the job of an Airflow run that comes again.
 CREATE INDEX sync_jobs_run ON ops.sync_jobs (dag_id, run_id) WHERE run_id IS NOT NULL;
 COMMENT ON TABLE ops.sync_jobs IS
@@ -179,14 +182,11 @@ CREATE TABLE ops.api_quota (
     name text NOT NULL,
     limit_requests integer NOT NULL,
     per_seconds double precision NOT NULL,
-    blocked_until timestamptz,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (source_system, name)
 );
 COMMENT ON TABLE ops.api_quota IS
     'Each record represents one limit of one source account; all processes share it';
-COMMENT ON COLUMN ops.api_quota.blocked_until IS
-    'Set when the source itself refused: no request before this instant';
 
 CREATE TABLE ops.api_quota_usage (
     source_system text NOT NULL,
@@ -257,7 +257,6 @@ BEGIN
     PERFORM 1 FROM ops.api_quota WHERE source_system = account ORDER BY name FOR UPDATE;
     moment := clock_timestamp();
     FOR quota IN SELECT * FROM ops.api_quota WHERE source_system = account LOOP
-        wait := greatest(wait, coalesce(extract(epoch FROM quota.blocked_until - moment), 0));
         -- Running sum from the newest bucket back: the bucket in which it reaches the
         -- limit must leave the window before another request fits.
         SELECT max(bucket + make_interval(secs => quota.per_seconds * 61 / 60)) INTO free_at
@@ -273,12 +272,15 @@ BEGIN
     IF wait > 0 THEN
         RETURN wait;
     END IF;
-    INSERT INTO ops.api_quota_usage AS u (source_system, name, bucket, used)
-    SELECT account, q.name,
-        to_timestamp(floor(extract(epoch FROM moment) * 60 / q.per_seconds) * q.per_seconds / 60), 1
-    FROM ops.api_quota q WHERE q.source_system = account
-    ON CONFLICT (source_system, name, bucket) DO UPDATE SET used = u.used + 1
-    RETURNING u.used INTO used_now;
+    WITH counted AS (
+        INSERT INTO ops.api_quota_usage AS u (source_system, name, bucket, used)
+        SELECT account, q.name,
+            to_timestamp(floor(extract(epoch FROM moment) * 60 / q.per_seconds) * q.per_seconds / 60), 1
+        FROM ops.api_quota q WHERE q.source_system = account
+        ON CONFLICT (source_system, name, bucket) DO UPDATE SET used = u.used + 1
+        RETURNING u.used
+    )
+    SELECT min(used) INTO used_now FROM counted;
     IF used_now = 1 THEN
         DELETE FROM ops.api_quota_usage u USING ops.api_quota q
         WHERE u.source_system = account AND q.source_system = account AND q.name = u.name

@@ -47,15 +47,36 @@ def test_sync_loads_by_alias_and_a_second_time_changes_nothing(
 
 
 def test_new_rejects_are_partial(shell: Shell, sandbox: SandboxServer) -> None:
-    sandbox.move("appointments", "spoil", 20, defect="missing_id")
+    words = (*SYNC, "appointments", "--mode", "full")
+    before = shell.run(*words)
+    assert before.status == (3 if before.result["records_failed"] else 0)
+    sandbox.move("appointments", "spoil", 20, kind="missing_id")
 
-    status, result, err = shell.run(*SYNC, "appointments")
+    status, result, err = shell.run(*words)
 
     assert status == 3
     assert result["status"] == "partial"
-    assert result["records_failed"] > 0
+    assert result["records_failed"] == before.result["records_failed"] + 20
     assert "ops.sync_errors" in err
-    assert shell.run(*SYNC, "appointments", "--mode", "full").status == 0
+    again = shell.run(*words)
+    assert (again.status, again.result["status"]) == (0, "success")
+    assert again.result["records_failed"] == result["records_failed"]
+
+
+def test_a_conflict_reports_no_job_of_another_run(
+    shell: Shell, sandbox: SandboxServer
+) -> None:
+    sandbox.fault("latency", path="/prospects", seconds=20)
+    first = shell.start(*SYNC, "prospects")
+    _wait_for(shell, "SELECT id FROM ops.sync_jobs WHERE status = 'running'")
+
+    status, result, err = shell.run(*SYNC, "prospects")
+
+    assert status == 1
+    assert "another sync of genius prospects is at work" in err
+    assert result["job_id"] is None
+    assert result["records_received"] == result["requests"] == 0
+    first.kill()
 
 
 def test_used_up_quota_parks_and_the_same_command_goes_on(
@@ -108,6 +129,7 @@ def test_fault_in_the_middle_keeps_counters_and_resumes(
     assert status == 1
     assert failed["status"] == "failed"
     assert 0 < failed["records_created"] < 600
+    assert failed["last_sync_timestamp"] is None
     sandbox.clear_faults()
     status, result, _ = shell.run(*SYNC, "prospects")
     assert (status, result["job_id"]) == (0, failed["job_id"])

@@ -143,3 +143,24 @@ def test_a_reject_that_heals_is_loaded_and_resolved(house: House) -> None:
     assert (result.status, result.records_created) == ("success", 4)
     assert not house.rows(REJECTED)
     assert not compare(house.conninfo, house.sandbox, "appointments")
+
+
+def test_records_without_an_id_spoil_no_count(house: House) -> None:
+    """Two that look the same: one reject, and every other record counted right."""
+    house.sandbox.move("users", "spoil", 3, kind="missing_id")
+
+    first = house.sync("users", "full")
+    house.sandbox.fault("lying_total", delta=-1, path="/users", count=1)
+    again = house.sync("users", "full", restart=True)
+
+    assert (first.records_created, first.records_failed) == (57, 3)
+    assert (again.records_unchanged, again.records_failed) == (57, 3)
+
+
+def test_replay_keeps_what_was_rejected(house: House) -> None:
+    house.sandbox.move("appointments", "spoil", 4, kind="bad_scheduled_date")
+    house.sync("appointments")
+
+    house.sync("appointments", "replay")
+
+    assert all('"prospect_id"' in row["record_data"] for row in house.rows(REJECTED))

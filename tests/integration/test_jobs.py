@@ -42,7 +42,7 @@ def _cut_after(house: House, chunks: int) -> None:
 
     def count(result: Any) -> None:
         committed.append(result)
-        if len(committed) == chunks:
+        if len(committed) == chunks + 1:  # the first call: the job is claimed
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
@@ -53,16 +53,28 @@ class TestWindow:
     def test_first_window_is_open_and_ends_at_the_sources_clock(
         self, house: House
     ) -> None:
-        house.sandbox.configure(clock_offset_seconds=7200)
-        before = datetime.now(UTC) + timedelta(seconds=7199)
+        house.sandbox.configure(clock_offset_seconds=-7200)
+        before = datetime.now(UTC) - timedelta(seconds=7201)
 
         house.sync("prospects")
 
         job = house.rows(JOB)[0]
         assert job["window_start"] is None
-        assert before - timedelta(seconds=1) <= job["window_end"]
-        assert job["window_end"] <= datetime.now(UTC) + timedelta(seconds=7200)
+        assert before <= job["window_end"]
+        assert job["window_end"] <= datetime.now(UTC) - timedelta(seconds=7200)
         assert house.value(WATERMARK) == job["window_end"]
+
+    def test_a_clock_ahead_of_ours_does_not_move_the_window_ahead(
+        self, house: House
+    ) -> None:
+        house.sandbox.configure(clock_offset_seconds=7200)
+
+        house.sync("prospects")
+
+        assert house.value(WATERMARK) <= datetime.now(UTC)
+        house.sandbox.configure(clock_offset_seconds=0)
+        house.sandbox.move("prospects", "change", 7)
+        assert house.sync("prospects").records_updated == 7
 
     def test_next_window_overlaps_by_lag_and_skew(self, house: House) -> None:
         house.sync("prospects")
@@ -76,20 +88,21 @@ class TestWindow:
     def test_since_before_the_watermark_moves_it(self, house: House) -> None:
         house.sync("prospects")
         watermark = house.value(WATERMARK)
-        house.sandbox.configure(clock_offset_seconds=60)
+        moved = "UPDATE ops.watermarks SET watermark = watermark - interval '1 day'"
+        house.rows(moved)
 
         house.sync("prospects", since=watermark - timedelta(days=900))
 
-        assert house.value(WATERMARK) > watermark
+        assert house.value(WATERMARK) >= watermark
 
     def test_since_after_the_watermark_leaves_no_gap(self, house: House) -> None:
         house.sync("prospects")
         watermark = house.value(WATERMARK)
-        house.sandbox.configure(clock_offset_seconds=3600)
+        house.rows("UPDATE ops.watermarks SET watermark = watermark - interval '1 day'")
 
-        house.sync("prospects", since=watermark + timedelta(seconds=1))
+        house.sync("prospects", since=watermark - timedelta(hours=23))
 
-        assert house.value(WATERMARK) == watermark
+        assert house.value(WATERMARK) == watermark - timedelta(days=1)
 
     def test_since_without_a_watermark_sets_none(self, house: House) -> None:
         house.sync("prospects", since=datetime(2026, 1, 1, tzinfo=UTC))
@@ -97,10 +110,9 @@ class TestWindow:
         assert house.value(WATERMARK) is None
 
     def test_watermark_never_moves_back(self, house: House) -> None:
-        house.sandbox.configure(clock_offset_seconds=3600)
         house.sync("prospects")
         watermark = house.value(WATERMARK)
-        house.sandbox.configure(clock_offset_seconds=0)
+        house.sandbox.configure(clock_offset_seconds=-3600)
 
         house.sync("prospects", "full")
 
@@ -128,7 +140,8 @@ class TestResuming:
         assert (job["id"], job["attempt"], job["status"]) == (dead["id"], 2, "success")
         assert job["window_end"] == dead["window_end"]
         assert result.records_created == result.records_processed == 600
-        assert house.sandbox.stats()["requests"] == 2  # what was not committed
+        # What was not committed, and the page before it, to find the place.
+        assert house.sandbox.stats()["requests"] == 2 + 1
         assert not compare(house.conninfo, house.sandbox, "prospects")
         assert house.value("SELECT count(*) FROM ops.sync_job_ids") == 0
 
@@ -159,7 +172,7 @@ class TestResuming:
 
         def cut(result: Any) -> None:
             committed.append(result)
-            if len(committed) == 2:
+            if len(committed) == 3:
                 raise PowerCutError
 
         with pytest.raises(PowerCutError):
@@ -169,6 +182,40 @@ class TestResuming:
 
         assert result.records_deleted == 0
         assert result.records_unchanged == 600
+
+    def test_what_moves_while_a_job_is_dead_is_not_lost(self, house: House) -> None:
+        """Deletions before the place pull records past it; creations hide that."""
+        _cut_after(house, chunks=2)
+        for action in ("delete", "create"):
+            house.sandbox.move("prospects", action, 150)
+
+        house.sync("prospects")
+
+        live = {line["source_id"] for line in house.sandbox.truth("prospects")}
+        held = house.rows("SELECT source_id FROM warehouse.contacts")
+        assert live <= {row["source_id"] for row in held}
+
+    def test_a_load_of_another_mode_stays_to_be_resumed(self, house: House) -> None:
+        house.sync("prospects")
+        poor = replace(house.source, quotas=(Quota("hourly", 3, 3600),))
+        waiting = House(house.conninfo, house.sandbox, poor).sync("prospects", "full")
+        assert waiting.status == "waiting"
+
+        house.sync("prospects")
+        result = house.sync("prospects", "full")
+
+        assert (result.job_id, result.status) == (waiting.job_id, "success")
+
+    def test_a_fault_of_the_living_warehouse_is_recorded(self, house: House) -> None:
+        with psycopg.connect(house.conninfo) as other:
+            other.execute("LOCK TABLE warehouse.contacts IN EXCLUSIVE MODE")
+            timeout = "options='-c lock_timeout=200ms'"
+            patient = House(f"{house.conninfo} {timeout}", house.sandbox, house.source)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                patient.sync("prospects")
+
+        assert house.rows(JOB)[0]["status"] == "failed"
+        assert house.sync("prospects").records_created == 600
 
     def test_transient_failure_is_recorded_and_resumed(self, house: House) -> None:
         fault = house.sandbox.fault("status", status=503, query={"page": 4})
@@ -224,7 +271,7 @@ class TestFence:
         with pytest.raises(FencedError):
             house.sync("prospects", progress=taken_over)
 
-        assert house.value("SELECT count(*) FROM warehouse.contacts") == 200
+        assert house.value("SELECT count(*) FROM warehouse.contacts") == 0
 
     def test_second_sync_is_refused_and_told_who_works(
         self, house: House, monkeypatch: pytest.MonkeyPatch
@@ -328,8 +375,18 @@ class TestQuota:
         result = poor.sync("prospects")
 
         assert (result.job_id, result.status) == (waiting.job_id, "success")
-        assert house.sandbox.stats()["requests"] == 6
+        assert house.sandbox.stats()["requests"] == 6 + 1
         assert not compare(house.conninfo, house.sandbox, "prospects")
+
+    def test_a_limit_that_is_defined_no_more_does_not_count(
+        self, house: House, make_house: Callable[[Source], House]
+    ) -> None:
+        scarce = replace(house.source, quotas=(Quota("hourly", 2, 3600),))
+        assert make_house(scarce).sync("prospects").status == "waiting"
+
+        renamed = replace(house.source, quotas=(Quota("per_hour", 100, 3600),))
+
+        assert make_house(renamed).sync("prospects").status == "success"
 
 
 class TestSettings:
@@ -388,6 +445,21 @@ def test_definition_and_metrics_are_kept(house: House) -> None:
     metrics = house.rows("SELECT * FROM ops.sync_metrics")[0]
     assert spec["entity"]["into"] == "users"
     assert (metrics["total_syncs"], metrics["successful_syncs"]) == (2, 2)
+
+
+def test_a_job_that_failed_and_was_resumed_counts_once(house: House) -> None:
+    fault = house.sandbox.fault("status", status=503, query={"page": 4})
+    with pytest.raises(TransientSourceError):
+        house.sync("prospects")
+    failed = house.rows("SELECT * FROM ops.sync_metrics")[0]
+    assert (failed["failed_syncs"], failed["total_records"]) == (1, 300)
+    house.sandbox.admin("DELETE", f"/faults/{fault}")
+
+    house.sync("prospects")
+
+    metrics = house.rows("SELECT * FROM ops.sync_metrics")[0]
+    assert (metrics["total_syncs"], metrics["successful_syncs"]) == (1, 1)
+    assert (metrics["failed_syncs"], metrics["total_records"]) == (0, 600)
 
 
 def test_reading_thread_ends_with_the_job(house: House) -> None:

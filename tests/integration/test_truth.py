@@ -1,8 +1,11 @@
 """The warehouse equals the source, whatever moves, and proves it."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm_warehouse.engine import sync
+from crm_warehouse.spec import FieldMap
 from tests.proof.house import House
 from tests.proof.oracle import TABLES, compare
 
@@ -135,10 +138,6 @@ def test_children_find_parents_in_either_order(house: House) -> None:
 
 
 def test_replay_applies_a_new_mapping_without_one_request(house: House) -> None:
-    from dataclasses import replace
-
-    from crm_warehouse.spec import FieldMap
-
     house.sync("prospects")
     entity = house.source.entities["prospects"]
     fields = tuple(
@@ -157,3 +156,34 @@ def test_replay_applies_a_new_mapping_without_one_request(house: House) -> None:
     assert (
         house.value("SELECT count(*) FROM warehouse.contacts WHERE city <> state") == 0
     )
+
+
+def test_replay_follows_every_change_of_the_mapping(house: House) -> None:
+    """Also after a full load wrote the rows later than their payloads came."""
+    house.sync("divisions")
+    for place in ("region", "timezone"):
+        entity = house.source.entities["divisions"]
+        fields = tuple(
+            FieldMap("name", ((place,),)) if line.target == "name" else line
+            for line in entity.fields
+        )
+        house.source = replace(
+            house.source, entities={"divisions": replace(entity, fields=fields)}
+        )
+        house.sync("divisions", "full" if place == "region" else "replay")
+
+    zones = house.rows(
+        "SELECT w.name, r.payload ->> 'timezone' AS zone FROM warehouse.divisions w"
+        " JOIN raw.genius_divisions r USING (source_system, source_id)"
+    )
+    assert zones
+    assert all(row["name"] == row["zone"] for row in zones)
+
+
+def test_one_id_that_the_source_will_not_answer_stops_nothing(house: House) -> None:
+    house.sync("prospects")
+    first, *_others = house.sandbox.move("prospects", "delete", 5)
+    house.sandbox.fault("status", status=400, path=f"/prospects/{first}")
+
+    assert house.sync("prospects", "full").records_deleted == 4
+    assert house.sync("prospects", "full").records_deleted == 1

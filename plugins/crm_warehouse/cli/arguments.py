@@ -2,10 +2,12 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from crm_warehouse.cli.words import hint
+from crm_warehouse.engine.job import parse_since
+from crm_warehouse.errors import ConfigurationError
 
 
 def one_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -24,15 +26,9 @@ def one_of(known: Sequence[str]) -> Callable[[str], str]:
 def moment(text: str) -> datetime:
     """ISO 8601 date or time as an aware moment; without an offset it is UTC."""
     try:
-        value = datetime.fromisoformat(text)
-        value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(
-            f"{text!r} is no ISO 8601 time; write it like 2026-01-31T00:00:00Z"
-        ) from None
-    if value > datetime.now(UTC):
-        raise ArgumentTypeError(f"{text!r} lies in the future; nothing changed since")
-    return value
+        return parse_since(text)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def positive(text: str) -> int:

@@ -1,5 +1,6 @@
 """What a failure means to the person at the terminal, and to the script around it."""
 
+import errno
 import sys
 import traceback
 from argparse import Namespace
@@ -18,6 +19,9 @@ from crm_warehouse.errors import (
 _RESUME = "run the same command again to resume"
 #: Classes of SQLSTATE that speak of the way to the server, not of its work.
 _CONNECTING = ("08", "28", "3D", "57P")
+
+#: What a stream says that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Terminated(BaseException):
@@ -56,6 +60,9 @@ def explain(error: BaseException) -> Failure:
         return Failure(Exit.USAGE, (str(error),))
     if isinstance(error, CrmWarehouseError):
         return Failure(Exit.FAILED, (str(error),))
+    if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
+        text = f"the output cannot be written: {error.strerror}"
+        return Failure(Exit.FAILED, (text,))
     # Whoever raised psycopg's errors has imported it; nobody else pays for that.
     psycopg: Any = sys.modules.get("psycopg")
     if psycopg and isinstance(error, psycopg.Error):

@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: ``--help``, or words that the parser refuses.
     """
+    if sys.stdout is None:
+        # The first file opened would take its place, and get what we print.
+        print("error: standard output is closed; open it", file=sys.stderr)
+        return Exit.USAGE
     words = parse(argv)
     logs.configure(words.log_level, words.log_format)
     try:
@@ -40,14 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _command(words.command)(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # whoever read it has seen enough
         return Exit.FAILED
     except (Exception, KeyboardInterrupt, failures.Terminated) as error:  # noqa: BLE001 - told below
         failure = failures.explain(error)
         failures.show(failure, error, words)
+        _flush_or_discard()
         return failure.status
     return status
+
+
+def _flush_or_discard() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """Keep Python from complaining at exit that nobody takes the rest."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command(name: str) -> Callable[[Namespace], int]:

@@ -1,18 +1,11 @@
 """The result line of a sync that failed: the job's counters, when there is a job."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from crm_warehouse.engine.job import SyncResult
 
-_FIND_JOB = """
-SELECT * FROM ops.sync_jobs
-WHERE source_system = %s AND entity_type = %s AND job_type = %s
-    AND greatest(heartbeat_at, completed_at) >= %s
-ORDER BY greatest(heartbeat_at, completed_at) DESC
-LIMIT 1
-"""
+_JOB = "SELECT * FROM ops.sync_jobs WHERE id = %s"
 
 
 @dataclass(slots=True)
@@ -24,14 +17,14 @@ class Attempt:
         entity: Entity as given, then its contract name.
         mode: Mode.
         conninfo: The warehouse, once it has answered.
-        began: The warehouse's time then.
+        reached: Where the job of this call was last seen; None before it is claimed.
     """
 
     source: str
     entity: str
     mode: str
     conninfo: str | None = None
-    began: datetime | None = None
+    reached: SyncResult | None = None
 
 
 def failed_line(attempt: Attempt, errors: tuple[str, ...]) -> dict[str, Any]:
@@ -39,28 +32,26 @@ def failed_line(attempt: Attempt, errors: tuple[str, ...]) -> dict[str, Any]:
 
     Its ``job_id`` is null when no job was begun.
     """
-    found = _find_job(attempt)
-    result = found or _nothing(attempt)
-    line = replace(result, status="failed", errors=errors).as_contract()
-    return line if found else {**line, "job_id": None}
+    reached = attempt.reached and (_now(attempt) or attempt.reached)
+    result = replace(reached or _nothing(attempt), status="failed", errors=errors)
+    return result.as_contract() | ({} if reached else {"job_id": None})
 
 
-def _find_job(attempt: Attempt) -> SyncResult | None:
-    """The job of this attempt: the entity's lock lets no other one move meanwhile."""
-    if attempt.conninfo is None:
+def _now(attempt: Attempt) -> SyncResult | None:
+    """The job as the warehouse has it: with what was counted after the last chunk."""
+    if attempt.conninfo is None or attempt.reached is None:
         return None
     import psycopg
     from psycopg.rows import class_row
 
     from crm_warehouse.engine.jobs import Job
 
-    values = (attempt.source, attempt.entity, attempt.mode, attempt.began)
     try:
         with (
             psycopg.connect(attempt.conninfo) as conn,
             conn.cursor(row_factory=class_row(Job)) as cursor,
         ):
-            job = cursor.execute(_FIND_JOB, values).fetchone()
+            job = cursor.execute(_JOB, [attempt.reached.job_id]).fetchone()
     except psycopg.Error:
         return None  # why the sync failed is known; this only adds counters
     return job.result() if job else None

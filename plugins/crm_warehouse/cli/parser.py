@@ -1,10 +1,10 @@
 """Commands and options. ``docs/command-line.md`` describes every one of them."""
 
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import ArgumentError, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from crm_warehouse.cli import arguments
 from crm_warehouse.cli.exits import Exit
@@ -16,6 +16,8 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 
 if TYPE_CHECKING:
+    from argparse import Action
+
     _Commands = _SubParsersAction["Parser"]
 
 
@@ -26,6 +28,13 @@ class Parser(ArgumentParser):
         """End with status 2."""
         print(f"error: {message}\nsee: {self.prog} --help", file=sys.stderr)
         sys.exit(Exit.USAGE)
+
+    def _check_value(self, action: "Action", value: Any) -> None:
+        # argparse lists the commands, but does not name the nearest.
+        known = list(action.choices or [value])
+        if value not in known:
+            listed = f"{', '.join(known)}{hint(value, known)}"
+            raise ArgumentError(action, f"{value!r} is not one of {listed}")
 
     def refuse_unknown(self, rest: Sequence[str]) -> None:
         """End when words are left over."""

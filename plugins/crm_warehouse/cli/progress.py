@@ -18,6 +18,8 @@ class Lines(AbstractContextManager["Lines"]):
     def show(self, so_far: SyncResult) -> None:
         """Say where the job is."""
         logs.add_context(job_id=so_far.job_id)
+        if not so_far.records_received:
+            return  # claimed, and nothing committed yet
         logs.logger.info(
             "committed: %d records, %d created, %d updated, %d unchanged, %d failed",
             so_far.records_processed,

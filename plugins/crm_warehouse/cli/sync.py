@@ -12,7 +12,7 @@ from crm_warehouse.cli.failures import Terminated, explain
 from crm_warehouse.cli.outcome import Attempt, failed_line
 from crm_warehouse.cli.progress import Bar, Lines
 from crm_warehouse.cli.sources import find_entity
-from crm_warehouse.cli.warehouse import begin, warehouse_conninfo
+from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.settings import LARGEST_BATCH
 from crm_warehouse.engine.sync import check, run_sync
@@ -46,15 +46,20 @@ def _load(words: Namespace, attempt: Attempt) -> SyncResult:
     )
     conninfo = warehouse_conninfo()
     open_client = client_factory(request.source)
-    attempt.began = begin(conninfo)
+    check_tables(conninfo)
     attempt.conninfo = conninfo
     with _progress() as progress:
+
+        def note(so_far: SyncResult) -> None:
+            attempt.reached = so_far
+            progress.show(so_far)
+
         result = run_sync(
             request,
             conninfo=conninfo,
             open_client=open_client,
             max_wait_seconds=words.max_wait,
-            progress=progress.show,
+            progress=note,
         )
     logs.add_context(job_id=result.job_id)
     _tell(result)

@@ -1,12 +1,10 @@
 """The warehouse as the command line finds it."""
 
-from datetime import datetime
-from typing import Any
-
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from crm_warehouse import connections
+from crm_warehouse.cli.connection import find
+from crm_warehouse.connections import conninfo
 from crm_warehouse.errors import ConfigurationError
 
 #: A person waits; libpq's own patience is minutes.
@@ -19,31 +17,26 @@ def warehouse_conninfo() -> str:
     Raises:
         ConfigurationError: The connection is missing or wrong.
     """
-    text = connections.conninfo(connections.find("crm_warehouse"))
+    text = conninfo(find("crm_warehouse"))
     if "connect_timeout" in conninfo_to_dict(text):
         return text
     return make_conninfo(text, connect_timeout=_CONNECT_SECONDS)
 
 
-def begin(conninfo: str) -> datetime:
+def check_tables(target: str) -> None:
     """Look whether the warehouse answers and has its tables.
 
-    Returns:
-        The warehouse's time.
+    Args:
+        target: Its connection string.
 
     Raises:
         ConfigurationError: It has no tables yet.
         psycopg.OperationalError: It does not answer.
     """
-    with psycopg.connect(conninfo) as conn:
-        row = conn.execute(
-            "SELECT clock_timestamp(), to_regclass('ops.sync_jobs')"
-        ).fetchone()
-    now, jobs = row or (None, None)
-    if jobs is None:
+    with psycopg.connect(target) as conn:
+        row = conn.execute("SELECT to_regclass('ops.sync_jobs')").fetchone()
+    if row is None or row[0] is None:
         raise no_tables()
-    moment: datetime = now
-    return moment
 
 
 def no_tables() -> ConfigurationError:
@@ -51,6 +44,3 @@ def no_tables() -> ConfigurationError:
     return ConfigurationError(
         "the warehouse has no tables yet; run `python -m crm_warehouse migrate`"
     )
-
-
-Connection = psycopg.Connection[Any]

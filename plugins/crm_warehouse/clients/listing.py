@@ -52,9 +52,9 @@ def read_listing(decoded: Any, records_path: Path) -> Listing:
     if not isinstance(records, list):
         place = ".".join(map(str, records_path))
         raise TransientSourceError(f"the answer holds no list at {place!r}")
-    # One odd element is one odd record, which is set aside later; a list of nothing
-    # else is an incident.
-    if records and dict not in set(map(type, records)):
+    # An odd element is an odd record, which is set aside later. A bare list of nothing
+    # else is no list of records.
+    if records and not envelope and dict not in set(map(type, records)):
         raise TransientSourceError("the list holds no object at all")
     return Listing(
         records=records,

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from crm_warehouse.clients.anchor import Anchor
 from crm_warehouse.clients.interface import Page
 from crm_warehouse.clients.listing import Listing, read_listing, value_at
 from crm_warehouse.clients.position import Position
@@ -46,6 +47,10 @@ def walk_numbered_pages(
     """
     position = Position.start(checkpoint, max(1, min(page_size, paging.max_size)))
     repeats = _RepeatCheck(entity)
+    anchor = Anchor.of_checkpoint(checkpoint)
+    searching, spent = anchor is not None, 0
+    if anchor is not None:
+        position.page = anchor.begun // position.size + 1
     while True:
         answer = request_path.get(
             entity.path,
@@ -66,16 +71,27 @@ def walk_numbered_pages(
             answer.status,
             len(listing.records),
         )
+        if searching and anchor is not None:
+            if position.page > 1 and not anchor.holds(listing, entity.id_path):
+                position.page -= 1
+                spent += answer.requests
+                continue
+            searching, position.total = False, listing.total
         repeats.remember(listing, position)
+        here = Anchor.of_page(
+            (position.page - 1) * position.size, listing, entity.id_path
+        )
+        anchor = here if here.ids or anchor is None else anchor
         ended = position.advance(listing)
         yield Page(
             records=listing.records,
             observed_at=answer.observed_at,
             source_time=answer.source_time,
-            checkpoint=position.as_checkpoint(),
+            checkpoint={**position.as_checkpoint(), "last": anchor.as_json()},
             total=position.total,
-            requests=answer.requests,
+            requests=answer.requests + spent,
         )
+        spent = 0
         if ended:
             return
 

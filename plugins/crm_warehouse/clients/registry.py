@@ -1,7 +1,8 @@
 """Which client speaks to which source. Light to import: no HTTP library is loaded."""
 
+from crm_warehouse import connections
 from crm_warehouse.clients.genius import GeniusClient
-from crm_warehouse.clients.interface import Gate, SourceClient
+from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
 from crm_warehouse.clients.json_api import JsonApiClient
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Source
@@ -37,3 +38,29 @@ def build_client(
     return client_class(
         source, base_url=base_url, token=token, gate=gate, transport=transport
     )
+
+
+def client_factory(source: Source, connection: connections.Connection) -> ClientFactory:
+    """What builds the source's client around a job's gate.
+
+    Args:
+        source: Definition of the source.
+        connection: Its host is the whole base URL (empty: the one of the YAML), its
+            password the key or token.
+
+    Raises:
+        ConfigurationError: The connection has no password, or a bad URL.
+    """
+    base_url = connections.base_url(connection, source.base_url)
+    token = connection.password
+    if not token:
+        raise ConfigurationError(
+            f"connection {connection.id}: no password; put the API key or token of"
+            f" {source.title} there"
+        )
+
+    # A closure, not functools.partial: a partial shows the token in its repr.
+    def open_client(gate: Gate) -> SourceClient:
+        return build_client(source, base_url=base_url, token=token, gate=gate)
+
+    return open_client

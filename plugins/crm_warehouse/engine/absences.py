@@ -4,7 +4,11 @@ A list that is paged while it changes can miss a live record. So an absence coun
 once the source confirms it by id, or a second full load misses the record too.
 """
 
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from psycopg import sql
 
@@ -13,6 +17,7 @@ from crm_warehouse.engine import jobs
 from crm_warehouse.engine.chunk import Chunk
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
 from crm_warehouse.errors import GuardError, RequestRefusedError
 from crm_warehouse.spec import Entity
 
@@ -36,6 +41,22 @@ class Absences:
     doubtful: list[str]
 
 
+class _Asked(NamedTuple):
+    """What the source said of one id.
+
+    Attributes:
+        source_id: The id.
+        asked_at: When it was asked.
+        record: The record, or None: there is none.
+        refused: The source would not answer for this id.
+    """
+
+    source_id: str
+    asked_at: datetime
+    record: dict[str, Any] | None
+    refused: bool = False
+
+
 @dataclass(slots=True)
 class AbsenceCheck:
     """Finds and confirms the absences of one full load.
@@ -49,6 +70,7 @@ class AbsenceCheck:
     entity: Entity
     client: SourceClient
     gate: Gate
+    stop: threading.Event
     max_share: float
     requests: int = 0
 
@@ -62,21 +84,21 @@ class AbsenceCheck:
         Raises:
             GuardError: So many records are missing that something else is wrong.
         """
-        missing = self._missing()
+        missing = dict(self._missing())
         if not missing:
             return Absences([], [])
         self._guard(len(missing))
         result = Absences([], [])
-        by_id = self._answers_by_id()
-        for index, (source_id, absent_before) in enumerate(missing):
-            if by_id and index < _CONFIRMED_BY_ID:
-                if self._is_alive(source_id, found_alive):
-                    continue
-                result.gone.append(source_id)
-            elif absent_before:
-                result.gone.append(source_id)
+        for answer in self._ask(list(missing)[:_CONFIRMED_BY_ID]):
+            if answer.refused:
+                continue
+            del missing[answer.source_id]
+            if answer.record is None:
+                result.gone.append(answer.source_id)
             else:
-                result.doubtful.append(source_id)
+                found_alive.add(answer.record, answer.asked_at)
+        for source_id, absent_before in missing.items():
+            (result.gone if absent_before else result.doubtful).append(source_id)
         return result
 
     def _missing(self) -> list[tuple[str, bool]]:
@@ -104,33 +126,49 @@ class AbsenceCheck:
             " entity in ops.sync_configurations and run the full load again"
         )
 
-    def _answers_by_id(self) -> bool:
-        """Whether the source knows a record by id that its list just returned.
+    def _ask(self, source_ids: list[str]) -> Iterator[_Asked]:
+        """Ask for each id, in a thread: the job goes on saying that it lives."""
+        if self.entity.deletes.confirm_path is None:
+            return
+        known = self.conn.execute(
+            query("find_seen_id"), {"job_id": self.job.id}
+        ).fetchone()
+        if known is None:
+            return
+        answers = ReadAhead(self._answers(known[0], source_ids), self.stop)
+        try:
+            while (answer := self._next(answers)) is not None:
+                yield answer
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            answers.join()
+
+    def _next(self, answers: ReadAhead[_Asked]) -> _Asked | None:
+        while True:
+            jobs.beat(self.conn, self.job)
+            try:
+                return answers.next(HEARTBEAT_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _answers(self, known: str, source_ids: list[str]) -> Iterator[_Asked]:
+        """Answers, unless the source does not even know an id that it just listed.
 
         A source without such an endpoint answers 404 to every id, which would
         confirm every absence.
         """
-        if self.entity.deletes.confirm_path is None:
-            return False
-        row = self.conn.execute(
-            query("find_seen_id"), {"job_id": self.job.id}
-        ).fetchone()
-        if row is None:
-            return False
-        try:
-            return self._fetch(row[0]) is not None
-        except RequestRefusedError:
-            return False
+        if self._fetch(known).record is None:
+            return
+        for source_id in source_ids:
+            yield self._fetch(source_id)
 
-    def _is_alive(self, source_id: str, found_alive: Chunk) -> bool:
+    def _fetch(self, source_id: str) -> _Asked:
         asked_at = self.gate.now()
-        record = self._fetch(source_id)
-        if record is None:
-            return False
-        found_alive.add(record, asked_at)
-        return True
-
-    def _fetch(self, source_id: str) -> dict[str, object] | None:
-        jobs.beat(self.conn, self.job)
         self.requests += 1
-        return self.client.fetch(self.entity, source_id)
+        try:
+            record = self.client.fetch(self.entity, source_id)
+        except RequestRefusedError:
+            return _Asked(source_id, asked_at, None, refused=True)
+        return _Asked(source_id, asked_at, record)

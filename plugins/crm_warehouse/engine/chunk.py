@@ -42,10 +42,10 @@ class Entry:
             return f"sha256:{self.payload.digest}"
         return f"id:{self.source_id}"
 
-    def copy_line(self, empty_row: str) -> str:
+    def copy_line(self, empty_row: str, *, with_payload: bool) -> str:
         """The entry as one line of COPY's text format for table ``chunk``."""
         source_id = (self.source_id or "").replace("\\", "\\\\")
-        exact = self.payload.exact
+        exact = self.payload.exact if with_payload else None
         rejected = self.row.line is None
         return "\t".join(
             (
@@ -58,7 +58,7 @@ class Entry:
                 self.row.sync_hash or NULL,
                 empty_row if self.row.line is None else self.row.line,
                 NULL if exact is None else "\\\\x" + exact.hex(),
-                self.payload.text.replace("\\", "\\\\"),
+                self.payload.text.replace("\\", "\\\\") if with_payload else NULL,
             )
         )
 
@@ -90,6 +90,7 @@ class Chunk:
         received: Records added, repetitions included.
         size_bytes: Characters of JSON held, as a bound for memory.
         requests: Requests that brought them.
+        anonymous_repeats: Records without an id that look like an earlier one.
         new_keys: Keys seen for the first time in this job.
     """
 
@@ -100,6 +101,7 @@ class Chunk:
         self.received = 0
         self.size_bytes = 0
         self.requests = 0
+        self.anonymous_repeats = 0
         self.new_keys: list[str] = []
 
     def __len__(self) -> int:
@@ -126,7 +128,7 @@ class Chunk:
         self._add(
             record,
             stored["source_id"],
-            Payload("null", None, ""),
+            Payload(stored["payload"], stored["payload_bytes"], ""),
             version.isoformat() if version else None,
             stored["fetched_at"].isoformat(),
         )
@@ -145,6 +147,8 @@ class Chunk:
         is_new = self._seen.add(key)
         if is_new:
             self.new_keys.append(key)
+        elif source_id is None:
+            self.anonymous_repeats += 1
         row = self._mapping.map(record, source_id)
         entry = Entry(key, source_id, version, observed_at, stored, row, not is_new)
         older = self._entries.get(key)

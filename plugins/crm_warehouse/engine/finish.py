@@ -29,12 +29,15 @@ def finish(
     """
     with conn.transaction():
         deleted = _mark(conn, job, entity, absences) if job.job_type == "full" else 0
-        for link in (*links_of(entity.into), *links_to(entity.into)):
+        links = sorted({*links_of(entity.into), *links_to(entity.into)})
+        for table in sorted({link.table for link in links}):
+            conn.execute(query("lock_links"), {"table": table})
+        for link in links:
             _link(conn, job, link)
         conn.execute(query("move_watermark"), {"job_id": job.id})
         ended = jobs.change(conn, "finish_job", job, deleted=deleted, requests=requests)
         check_counters(ended)
-        conn.execute(query("count_metrics"), {"job_id": job.id})
+        jobs.count_metrics(conn, ended, ended.completed_at)
         conn.execute(query("forget_ids"), {"job_id": job.id})
         jobs.audit(
             conn,
@@ -80,6 +83,14 @@ def _mark(conn: Connection, job: Job, entity: Entity, absences: Absences) -> int
     row = conn.execute(
         query("mark_deleted", **names), {**values, "ids": absences.gone}
     ).fetchone()
+    conn.execute(
+        query("resolve_deleted"),
+        {
+            **values,
+            "entity_type": job.entity_type,
+            "fingerprints": [f"id:{source_id}" for source_id in absences.gone],
+        },
+    )
     conn.execute(
         query("mark_absent", raw_table=names["raw_table"]),
         {**values, "absent": absences.doubtful},

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from crm_warehouse.engine.queries import query
 from crm_warehouse.errors import CrmWarehouseError, QuotaWaitError
@@ -14,6 +15,12 @@ from crm_warehouse.spec import Quota
 _QUOTA_WAIT_SECONDS = 5.0
 #: Pauses before repetitions, and Retry-After, above this give the slot back.
 _PAUSE_SECONDS = 60.0
+
+
+def with_options(conninfo: str, options: str) -> str:
+    """Server options of the connection string, and ours behind them."""
+    given = conninfo_to_dict(conninfo).get("options") or ""
+    return f"{given} {options}".strip()
 
 
 class StoppedError(CrmWarehouseError):
@@ -50,7 +57,11 @@ class QuotaGate:
             conninfo,
             autocommit=True,
             application_name="crm_warehouse gate",
-            options="-c synchronous_commit=off",
+            options=with_options(conninfo, "-c synchronous_commit=off"),
+        )
+        self._conn.execute(
+            query("forget_quotas"),
+            {"source_system": source_system, "names": [q.name for q in quotas]},
         )
         for quota in quotas:
             self._conn.execute(

@@ -1,12 +1,31 @@
 """What a sync is asked to do, and what came of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Entity, Mode, Source, Via
 
 Status = Literal["pending", "running", "waiting", "success", "failed", "partial"]
+
+
+def parse_since(text: str) -> datetime:
+    """Start of a window as people write it; without an offset it is UTC.
+
+    Raises:
+        ConfigurationError: No ISO 8601 date or time, or one that has not come yet.
+    """
+    try:
+        value = datetime.fromisoformat(text)
+        value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(
+            f"{text!r} is no ISO 8601 time; write it like 2026-01-31T00:00:00Z"
+        ) from None
+    if value > datetime.now(UTC):
+        raise ConfigurationError(f"{text!r} lies in the future; nothing changed since")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,9 @@ class SyncResult:
 
     def as_contract(self) -> dict[str, Any]:
         """JSON object of the contract, with what else a reader wants to know."""
-        moment = self.last_sync_timestamp
+        # A window that was not read to its end synchronised nothing up to its end.
+        done = self.status in ("success", "partial")
+        moment = self.last_sync_timestamp if done else None
         return {
             "job_id": self.job_id,
             "source": self.source,

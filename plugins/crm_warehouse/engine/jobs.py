@@ -2,7 +2,7 @@
 
 import traceback
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import psycopg
@@ -159,12 +159,15 @@ def claim(
                 "window_end": None,
                 **_cleared_window(conn, request, values),
             }
+            cursor.execute(query("forget_dead_ids"), values)
             cursor.execute(query("begin_job"), begun)
         job = cursor.fetchone()
         assert job is not None  # noqa: S101  both statements return their row
         conn.execute(
             query("save_spec"), {**values, "spec": Jsonb(spec), "job_id": job.id}
         )
+        if found:
+            count_metrics(conn, job, found.completed_at)  # its failure is undone
         audit(conn, job, "job.resumed" if found else "job.begun")
     return job
 
@@ -209,7 +212,7 @@ def stop(conn: Connection, job: Job, error: BaseException, requests: int) -> Job
                 "stack_trace": trace,
             },
         )
-        conn.execute(query("count_metrics"), {"job_id": job.id})
+        count_metrics(conn, stopped, stopped.completed_at)
         audit(conn, stopped, "job.failed", error_type=category)
     return stopped
 
@@ -231,6 +234,18 @@ def park(
         )
         audit(conn, parked, "job.waiting", resume_at=resume_at.isoformat())
     return parked
+
+
+def count_metrics(conn: Connection, job: Job, ended_at: datetime | None) -> None:
+    """Bring ``ops.sync_metrics`` up to date for the day on which a job ended."""
+    if ended_at is None:
+        return
+    values = {
+        "source_system": job.source_system,
+        "entity_type": job.entity_type,
+        "day": ended_at.astimezone(UTC).date(),
+    }
+    conn.execute(query("count_metrics"), values)
 
 
 def audit(conn: Connection, job: Job, action: str, **details: Any) -> None:

@@ -63,6 +63,7 @@ class Loader:
     ) -> None:
         self._conn = conn
         self._with_raw = with_raw
+        self._table = entity.into
         self._names = {"source_system": source_system, "entity_type": entity.name}
         self._empty_row = "\t".join([NULL] * len(mapping.columns))
         self._copy = sql.SQL("COPY chunk FROM STDIN (FORMAT text, NULL {})").format(
@@ -85,6 +86,7 @@ class Loader:
             FencedError: A successor owns the job.
         """
         with self._conn.transaction():
+            self._conn.execute(query("share_links"), {"table": self._table})
             self._prefer_indexes()
             counts = self._merge(job, list(chunk))
             self._conn.execute(
@@ -141,9 +143,14 @@ class Loader:
             self._copy_entries(cursor, entries)
             if self._with_raw:
                 cursor.execute(self._merge_raw, values)
-            repeated = [entry.source_id for entry in entries if entry.repeated]
+            repeated = [
+                entry.source_id
+                for entry in entries
+                if entry.repeated and entry.source_id is not None
+            ]
             row = cursor.execute(
-                self._merge_rows, {**values, "repeated": repeated}
+                self._merge_rows,
+                {**values, "repeated": repeated, "replay": not self._with_raw},
             ).fetchone()
             assert row is not None  # noqa: S101  an aggregate returns one row
             counts.created, counts.updated = row
@@ -158,7 +165,7 @@ class Loader:
         self, cursor: psycopg.Cursor[Any], entries: Sequence[Entry]
     ) -> None:
         lines = [
-            entry.copy_line(self._empty_row)
+            entry.copy_line(self._empty_row, with_payload=self._with_raw)
             for entry in entries
             if entry.source_id is not None and not _is_refused(entry)
         ]

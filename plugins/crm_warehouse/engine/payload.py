@@ -8,12 +8,15 @@ import hashlib
 import json
 import math
 import re
+import sys
 from typing import Any, NamedTuple
 
 import orjson
 
 #: What stands in PostgreSQL for a character that it refuses.
 REPLACEMENT = "\ufffd"
+#: Frames that the deepest record may need beyond the usual: three for each level.
+_DEPTH = 4_000
 _REFUSED = re.compile("[\0\ud800-\udfff]")
 #: What jsonb refuses, or gives back as another number: 1e+16 as an integer, -0.0 as 0.
 _LOSSY = (b"\\u0000", b"e+", b"-0.0")
@@ -87,5 +90,12 @@ def _has_odd_number(value: Any) -> bool:
 
 
 def _encode_odd(record: Any) -> Payload:
-    exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
-    return Payload(clean_json(record), exact, hashlib.sha256(exact).hexdigest())
+    # The page's decoder takes some thousand levels; Python's own limit is lower.
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + _DEPTH)
+    try:
+        exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+        text = clean_json(record)
+    finally:
+        sys.setrecursionlimit(limit)
+    return Payload(text, exact, hashlib.sha256(exact).hexdigest())

@@ -1,32 +1,35 @@
-"""Fetch pages in a thread while chunks are written: network and disk overlap."""
+"""Ask the source in a thread: network and disk overlap, and the job shows life."""
 
 import queue
 import threading
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
-from crm_warehouse.clients.interface import Page
+T = TypeVar("T")
 
-#: Pages fetched ahead of the open chunk. Together with a chunk they stay within the
-#: records that a kill may cost to fetch again.
-PAGES_AHEAD = 10
+#: Pages fetched ahead of the open chunk. Together with a chunk, and the page that a
+#: resumed walk reads again, they stay within what a kill may cost.
+PAGES_AHEAD = 9
+#: How often a job says that it lives while nothing comes.
+HEARTBEAT_SECONDS = 5.0
 
 
-class ReadAhead:
-    """An iterator of pages, run in a thread, a few pages ahead.
+class ReadAhead(Generic[T]):
+    """An iterator of pages, or other answers, run in a thread, a few ahead.
 
     Args:
-        pages: What a client yields; used in the thread only.
+        pages: What a client yields, never None; used in the thread only.
         stop: Set to end the thread; its waits must heed it too.
     """
 
-    def __init__(self, pages: Iterator[Page], stop: threading.Event) -> None:
+    def __init__(self, pages: Iterator[T], stop: threading.Event) -> None:
         self._pages = pages
         self._stop = stop
-        self._queue: queue.Queue[Page | BaseException | None] = queue.Queue(PAGES_AHEAD)
+        self._queue: queue.Queue[T | BaseException | None] = queue.Queue(PAGES_AHEAD)
         self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
         self._thread.start()
 
-    def next(self, timeout_seconds: float) -> Page | None:
+    def next(self, timeout_seconds: float) -> T | None:
         """The next page, or None at the end.
 
         Raises:
@@ -54,7 +57,7 @@ class ReadAhead:
         except BaseException as error:  # noqa: BLE001  handed to the job's thread
             self._put(error)
 
-    def _put(self, item: Page | BaseException | None) -> bool:
+    def _put(self, item: T | BaseException | None) -> bool:
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=0.1)

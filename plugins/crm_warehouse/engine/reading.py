@@ -12,7 +12,7 @@ from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
-from crm_warehouse.engine.read_ahead import ReadAhead
+from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
 from crm_warehouse.errors import IncompleteReadError
 from crm_warehouse.spec import Entity
 
@@ -20,9 +20,8 @@ from crm_warehouse.spec import Entity
 #: first record has waited so long. With the pages read ahead, a kill costs at most
 #: 5,000 records of 100 a page.
 CHUNK_RECORDS = 4_000
-_CHUNK_BYTES = 16_000_000
+CHUNK_BYTES = 16_000_000
 _CHUNK_SECONDS = 2.0
-_HEARTBEAT_SECONDS = 5.0
 #: How often a list is read again that ends with fewer records than it announced.
 _REREADS = 1
 
@@ -41,6 +40,7 @@ class Reader:
     page_size: int
     progress: Callable[[Job], None]
     stop: threading.Event
+    anonymous_repeats: int = 0
 
     def read(self) -> Job:
         """Read the window from the checkpoint to its end.
@@ -53,8 +53,9 @@ class Reader:
         """
         distinct = 0
         for _ in range(_REREADS + 1):
+            self.anonymous_repeats = 0
             announced, came = self._read_list()
-            if announced is None or len(self.seen) >= announced:
+            if announced is None or self._distinct() >= announced:
                 return self.job
             if came >= announced and len(self.seen) == distinct:
                 return self.job  # the source lists some records twice
@@ -65,6 +66,10 @@ class Reader:
             f" {len(self.seen)} different ones came in {_REREADS + 1} readings; the"
             " window does not count as read, and the next run begins its list anew"
         )
+
+    def _distinct(self) -> int:
+        """Records that came, each once; without an id each is one of its own."""
+        return len(self.seen) + self.anonymous_repeats
 
     def _read_list(self) -> tuple[int | None, int]:
         """Read one pass of the list, or the rest of one that was interrupted.
@@ -90,10 +95,10 @@ class Reader:
             ahead.join()
         return announced, self.job.records_received - before
 
-    def _take(self, ahead: ReadAhead) -> int | None:
+    def _take(self, ahead: ReadAhead[Page]) -> int | None:
         chunk, last, due = Chunk(self.mapping, self.seen), None, 0.0
         while True:
-            timeout = (due - time.monotonic()) if len(chunk) else _HEARTBEAT_SECONDS
+            timeout = (due - time.monotonic()) if len(chunk) else HEARTBEAT_SECONDS
             try:
                 page = ahead.next(max(timeout, 0.0))
             except TimeoutError:
@@ -117,11 +122,13 @@ class Reader:
 
     def _add(self, chunk: Chunk, page: Page) -> None:
         chunk.requests += page.requests
+        repeats = chunk.anonymous_repeats
         for record in page.records:
             chunk.add(record, page.observed_at)
+        self.anonymous_repeats += chunk.anonymous_repeats - repeats
 
     def _is_full(self, chunk: Chunk) -> bool:
-        return len(chunk) >= CHUNK_RECORDS or chunk.size_bytes >= _CHUNK_BYTES
+        return len(chunk) >= CHUNK_RECORDS or chunk.size_bytes >= CHUNK_BYTES
 
     def _pause(self, chunk: Chunk, last: Page | None) -> Chunk:
         """Nothing comes for a while: write what is here, or say that we live."""
@@ -140,7 +147,8 @@ class Reader:
     def _fix_window(self, page: Page) -> None:
         """The window ends at the source's clock when it first answered."""
         if self.job.window_end is None:
-            end: datetime = page.source_time or page.observed_at
+            # Too early costs an overlap; a clock that is ahead would cost records.
+            end: datetime = min(page.source_time or page.observed_at, page.observed_at)
             self.job = jobs.change(
                 self.conn, "set_window_end", self.job, window_end=end
             )

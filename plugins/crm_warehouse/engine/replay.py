@@ -12,7 +12,7 @@ from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
-from crm_warehouse.engine.reading import CHUNK_RECORDS
+from crm_warehouse.engine.reading import CHUNK_BYTES, CHUNK_RECORDS
 from crm_warehouse.spec import Entity
 
 
@@ -48,5 +48,6 @@ class Replayer:
                     "source_system": self.job.source_system,
                     "after": (self.job.checkpoint or {}).get("after", ""),
                     "limit": CHUNK_RECORDS,
+                    "max_bytes": CHUNK_BYTES,
                 },
             ).fetchall()

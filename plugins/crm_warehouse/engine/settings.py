@@ -46,17 +46,16 @@ def load(conn: Connection, request: SyncRequest) -> Settings:
     """
     entity = request.entity
     name = f"{request.source_system}__{entity.name}"
+    values = {
+        "name": name,
+        "source_system": request.source_system,
+        "entity_type": entity.name,
+        "schedule": entity.schedule,
+    }
+    conn.execute(query("declare_settings"), values)
     with conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(
-            query("load_settings"),
-            {
-                "name": name,
-                "source_system": request.source_system,
-                "entity_type": entity.name,
-                "schedule": entity.schedule,
-            },
-        ).fetchone()
-    assert row is not None  # noqa: S101  the statement writes the row if need be
+        row = cursor.execute(query("load_settings"), values).fetchone()
+    assert row is not None  # noqa: S101  it was declared a moment ago
     if not row["is_active"]:
         raise SyncDisabledError(
             f"{name} is switched off in ops.sync_configurations;"

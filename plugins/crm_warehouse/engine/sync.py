@@ -13,7 +13,7 @@ from crm_warehouse.engine import jobs, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
-from crm_warehouse.engine.gate import QuotaGate
+from crm_warehouse.engine.gate import QuotaGate, with_options
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -26,7 +26,7 @@ from crm_warehouse.engine.settings import Settings
 from crm_warehouse.errors import ConfigurationError, FencedError, QuotaWaitError
 from crm_warehouse.source_files import as_json
 
-#: Called after each committed chunk with the counters so far.
+#: Called when the job is claimed and after each committed chunk, with its counters.
 Progress = Callable[[SyncResult], None]
 
 #: An orphan that sits on rows or on the lock is cut off by the server itself.
@@ -51,7 +51,7 @@ def run_sync(
         conninfo: libpq connection string of the warehouse.
         open_client: Builds the client around the job's gate.
         max_wait_seconds: Longest wait for quota inside this call.
-        progress: Called after each chunk.
+        progress: Called when the job is claimed and after each chunk.
 
     Returns:
         The outcome: ``success``, ``partial`` (new rejects), or ``waiting`` with
@@ -65,7 +65,7 @@ def run_sync(
         conninfo,
         autocommit=True,
         application_name=f"crm_warehouse {request.source_system} {request.entity.name}",
-        options=_SESSION_OPTIONS,
+        options=with_options(conninfo, _SESSION_OPTIONS),
     ) as conn:
         chosen = settings.load(conn, request)
         with entity_lock(conn, request):
@@ -141,6 +141,7 @@ class _Run:
         self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
     ) -> SyncResult:
         try:
+            self._note(self._job)
             if self._request.mode == "replay":
                 self._job = self._replay()
             else:
@@ -165,7 +166,7 @@ class _Run:
 
         The job then stays ``running`` and its lock free: the next sync resumes it.
         """
-        if isinstance(error, psycopg.OperationalError) or self._conn.closed:
+        if self._conn.closed:
             return
         jobs.stop(self._conn, self._job, error, self._uncounted_requests)
 
@@ -222,6 +223,7 @@ class _Run:
                     request.entity,
                     client,
                     gate,
+                    stop,
                     self._settings.max_delete_share,
                 )
                 absences = self._find_absences(check, Chunk(mapping, seen), loader)

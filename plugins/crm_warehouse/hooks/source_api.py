@@ -5,14 +5,9 @@ from typing import ClassVar, NoReturn
 
 from airflow.providers.http.hooks.http import HttpHook
 
-from crm_warehouse import connections
-from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient, Window
-from crm_warehouse.clients.registry import build_client
-from crm_warehouse.errors import (
-    ConfigurationError,
-    CrmWarehouseError,
-    TransientSourceError,
-)
+from crm_warehouse.clients.interface import ClientFactory, Window
+from crm_warehouse.clients.registry import client_factory
+from crm_warehouse.errors import CrmWarehouseError, TransientSourceError
 from crm_warehouse.hooks.conversion import plain_connection
 from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Source
@@ -45,20 +40,7 @@ class SourceApiHook(HttpHook):
         Raises:
             ConfigurationError: The connection is missing, has no password or a bad URL.
         """
-        connection = plain_connection(self, self.conn_id)
-        url = connections.base_url(connection, source.base_url)
-        token = connection.password
-        if not token:
-            raise ConfigurationError(
-                f"connection {self.conn_id}: no password; put the API key or token of "
-                f"{source.title} there"
-            )
-
-        # A closure, not functools.partial: a partial shows the token in its repr.
-        def open_client(gate: Gate) -> SourceClient:
-            return build_client(source, base_url=url, token=token, gate=gate)
-
-        return open_client
+        return client_factory(source, plain_connection(self, self.conn_id))
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the API for one record: what the UI's test button does.

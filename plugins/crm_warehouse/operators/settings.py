@@ -1,9 +1,12 @@
 """Run parameters, as templates leave them, become values. Empty means not given."""
 
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import MODES, Mode
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def parse_mode(text: str) -> Mode:
@@ -20,7 +23,7 @@ def parse_mode(text: str) -> Mode:
     )
 
 
-def parse_since(text: str, mode: Mode) -> datetime | None:
+def parse_since(text: str, mode: Mode) -> "datetime | None":
     """Start of the window, UTC, or None; a time without an offset is UTC.
 
     Args:
@@ -37,14 +40,13 @@ def parse_since(text: str, mode: Mode) -> datetime | None:
             f"run parameter since: a {mode} run reads everything; "
             "leave since empty or choose mode incremental"
         )
+    # Imported here: this module is imported whenever a DAG file is parsed.
+    from crm_warehouse.engine import job
+
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"run parameter since: '{text}' is no ISO 8601 time; "
-            "write it like 2026-01-31T00:00:00Z"
-        ) from error
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return job.parse_since(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"run parameter since: {error}") from None
 
 
 def parse_batch_size(text: str, maximum: int) -> int | None:

@@ -125,7 +125,7 @@ class SyncOperator(BaseOperator):
         return "full"
 
     def _log_chunk(self, so_far: "SyncResult") -> None:
-        self.log.info("chunk committed: %s", _counters(so_far))
+        self.log.info("job %d so far: %s", so_far.job_id, _counters(so_far))
 
     def _wait_until(self, moment: "datetime") -> NoReturn:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger

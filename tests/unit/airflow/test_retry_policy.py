@@ -58,7 +58,6 @@ def test_every_error_class_is_decided_on_purpose() -> None:
     never_raised_by_a_sync = {
         errors.SourceError,  # base of those above
         errors.QuotaWaitError,  # becomes status waiting
-        errors.RecordError,  # becomes a reject
         errors.SyncDisabledError,  # becomes a skipped task
         errors.CrmWarehouseError,
     }

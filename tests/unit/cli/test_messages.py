@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -13,13 +14,15 @@ from cli_call import Call
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.failures import Terminated, explain
-from crm_warehouse.cli.local_variables import adopt_local_variables
+from crm_warehouse.cli.outcome import Attempt, failed_line
 from crm_warehouse.errors import (
     AuthenticationError,
     ConfigurationError,
     GuardError,
     SyncDisabledError,
 )
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -56,10 +59,14 @@ def test_messages_of_others_are_not_repeated() -> None:
         assert "da" not in explain(error).lines[0].replace("data", "")
 
 
-def test_each_problem_has_its_line(call: Call, tmp_path: Path) -> None:
+def test_each_problem_has_its_line(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     variables = tmp_path / "secrets" / "variables.json"
     variables.parent.mkdir()
     variables.write_text("{", "utf-8")
+    monkeypatch.delenv("CRM_WAREHOUSE_CONNECTIONS")
+    monkeypatch.setenv("CRM_STACK_VAR", str(tmp_path))
 
     status, _, err = call("migrate")
 
@@ -99,40 +106,39 @@ def test_level_hides_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
     assert "WARNING source_system=genius shown" in err
 
 
-def test_local_variables_fill_gaps_only(tmp_path: Path) -> None:
-    path = tmp_path / "secrets" / "variables.json"
-    path.parent.mkdir()
-    path.write_text(
-        json.dumps(
-            {
-                "CRM_WAREHOUSE_ENV": "dev",
-                "AIRFLOW_HOME": "/srv",
-                "LD_PRELOAD": "evil.so",
-            }
-        ),
-        "utf-8",
+def test_without_a_known_job_the_result_line_has_none() -> None:
+    attempt = Attempt("genius", "users", "full", conninfo="host=127.0.0.1 port=1")
+
+    line = failed_line(attempt, ("another run holds the lock",))
+
+    assert line["job_id"] is None
+    assert line["records_processed"] == line["requests"] == 0
+    assert line["errors"] == ["another run holds the lock"]
+
+
+def _python(shell: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line of the shell, in which ``crm`` is the program."""
+    return subprocess.run(
+        ["sh", "-c", f'crm() {{ "{sys.executable}" -m crm_warehouse "$@"; }}; {shell}'],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "CRM_WAREHOUSE_CONNECTIONS": "/no/such"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    environ = {
-        "CRM_WAREHOUSE_CONNECTIONS": str(tmp_path / "connections.sealed"),
-        "CRM_WAREHOUSE_ENV": "prod",
-    }
-
-    adopt_local_variables(environ)
-
-    assert environ["CRM_WAREHOUSE_ENV"] == "prod"
-    assert environ["AIRFLOW_HOME"] == "/srv"
-    assert "LD_PRELOAD" not in environ
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_another_users_variables_are_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "secrets" / "variables.json"
-    path.parent.mkdir()
-    path.write_text('{"AIRFLOW_HOME": "/srv"}', "utf-8")
-    path.parent.chmod(0)
-    environ = {"CRM_WAREHOUSE_CONNECTIONS": str(tmp_path / "connections.sealed")}
-    try:
-        adopt_local_variables(environ)
-    finally:
-        path.parent.chmod(stat.S_IRWXU)
-    assert "AIRFLOW_HOME" not in environ
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    done = _python("crm validate >/dev/full")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the output cannot be written: No space left on device\n"
+    )
+
+
+def test_closed_output_is_one_line() -> None:
+    done = _python("crm validate >&-")
+
+    assert done.returncode == 2
+    assert done.stderr == "error: standard output is closed; open it\n"

@@ -15,7 +15,8 @@ PREVIEW = ("preview", "--source", "genius", "--entity", "prospects")
 #: Words of the command line, and what the message must say.
 WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((), ("COMMAND", "--help")),
-    (("snyc",), ("'snyc'", "'sync'", "--help")),
+    (("snyc",), ("'snyc' is not one of sync, preview", "mean sync?", "--help")),
+    (("connections", "exprot"), ("'exprot'", "mean export?", "connections --help")),
     (("sync", "--entity", "prospects"), ("--source", "required", "sync --help")),
     (("sync", "--source", "genius"), ("--entity", "required", "sync --help")),
     (

@@ -199,7 +199,6 @@ def test_one_odd_element_is_left_to_the_quarantine(client, server, gate, entity)
         Reply(200, b'{"error": "try later"}'),
         Reply(200, b'{"data": {"id": 1}}'),
         Reply(200, b'{"data": null}'),
-        Reply(200, b'{"data": [null, 7]}'),
         Reply(200, b'[[{"id": 1}]]'),
         Reply(200, b"[" * 100_000),
         reset(),

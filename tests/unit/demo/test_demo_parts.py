@@ -20,12 +20,19 @@ from crm_warehouse.connections import Connection, base_url, conninfo, find
 from crm_warehouse.engine.migrations import migrate
 from crm_warehouse.sealing import seal_connections
 from crm_warehouse.source_files import default_directory, load_sources
-from include.local_stack import bootstrap, demo, demo_guard, demo_report, secret_files
-from include.local_stack.demo_connections import hand_over
+from include.local_stack import (
+    __main__,
+    bootstrap,
+    demo,
+    demo_guard,
+    demo_report,
+    secret_files,
+)
 from include.local_stack.demo_runs import Runs
 from include.local_stack.demo_sandbox import SANDBOX, with_sandbox
 from include.local_stack.demo_screen import Screen
 from include.local_stack.errors import StackError
+from include.local_stack.hand_over import hand_over
 from include.local_stack.health import Checker
 from include.local_stack.ports import choose
 from include.local_stack.settings import StackSettings
@@ -87,7 +94,7 @@ def test_commands_find_the_stack_in_an_empty_environment(
     hand_over(with_sandbox(settings, SOURCES, 10), PORTS, secrets)
 
     sealed = settings.var / "connections.sealed"
-    environ = {"CRM_WAREHOUSE_CONNECTIONS": str(sealed)}
+    environ = {"CRM_STACK_VAR": str(settings.var)}
     adopt_local_variables(environ)
     genius = find("genius_default", environ)
     assert base_url(genius, "", environ) == "http://127.0.0.1:4/genius/v1"
@@ -182,10 +189,40 @@ def test_other_connections_stay_where_commands_find_them(
 
     assert find("other", environ).password == "real"
     assert find("crm_warehouse", environ).port == PORTS["postgres"]
-    environ["CRM_WAREHOUSE_SEALING_KEY"] = secret_files.Secrets().sealing_key
-    seal_connections([Connection("other")], sealed, environ)
-    hand_over(settings, PORTS, secrets)
-    assert set(json.loads(sealed.read_bytes())) == {"crm_warehouse"}
+
+
+def test_an_export_under_another_key_is_not_overwritten(
+    settings: StackSettings,
+) -> None:
+    settings.make_folders()
+    sealed = settings.var / "connections.sealed"
+    key = secret_files.Secrets().sealing_key
+    seal_connections([Connection("other")], sealed, {"CRM_WAREHOUSE_SEALING_KEY": key})
+    before = sealed.read_bytes()
+
+    with pytest.raises(StackError, match="move the file away"):
+        hand_over(settings, PORTS, secret_files.load(settings.secrets))
+
+    assert sealed.read_bytes() == before
+    assert not (settings.secrets / "variables.json").exists()
+
+
+def test_a_stack_for_real_records_refuses_the_demos_warehouse(
+    settings: StackSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings.make_folders()
+    (settings.var / "demo").touch()
+    monkeypatch.setenv("CRM_STACK_VAR", str(settings.var))
+    monkeypatch.setattr(sys, "argv", ["local_stack", "up"])
+    monkeypatch.setattr(Stack, "up", lambda _: pytest.fail("it was started"))
+
+    assert __main__.main() == 1
+
+    err = capsys.readouterr().err
+    for words in ("invented records", "make clean", "CRM_STACK_VAR=", "KEEP=1"):
+        assert words in err
 
 
 @pytest.mark.parametrize(("ports", "ours"), [({"ui": 1}, None), (PORTS, False)])

@@ -8,6 +8,8 @@ import pytest
 from deadline import until
 from engine_load import Begin, Connection, at, connect, rows
 
+from crm_warehouse.engine.queries import query
+
 VISIT = {
     "id": 1,
     "prospect_id": 7,
@@ -90,13 +92,12 @@ def test_a_child_that_changes_its_parent_is_linked_anew(
     assert rows(conn, "SELECT contact_id FROM warehouse.appointments") == [(None,)]
 
 
-@pytest.mark.parametrize("slow", ["prospects", "appointments"])
 def test_two_jobs_at_once_never_miss_a_link(
-    begin: Begin, conn: Connection, warehouse: str, slow: str
+    begin: Begin, conn: Connection, warehouse: str
 ) -> None:
-    """The slow job has merged its chunk when the quick one begins; neither sees the
-    other's rows. The quick one ends before the slow chunk commits."""
-    quick = "appointments" if slow == "prospects" else "prospects"
+    """The parents' job has merged its chunk when the children's begins; neither sees
+    the other's rows. The children's ends before the parents' chunk commits."""
+    slow, quick = "prospects", "appointments"
     with (
         connect(warehouse) as session,
         connect(warehouse) as holder,
@@ -125,3 +126,21 @@ def is_waiting(conn: Connection, pid: int) -> bool:
     return bool(
         rows(conn, "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", pid)
     )
+
+
+def test_links_wait_for_a_chunk_of_the_children(
+    begin: Begin, conn: Connection, warehouse: str
+) -> None:
+    """Taking turns, the two can lock the same rows in any order."""
+    parent = begin("prospects")
+    parent.write(RECORDS["prospects"])
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with connect(warehouse) as other, connect(warehouse) as observer:
+        with other.transaction():
+            other.execute(query("share_links"), {"table": "appointments"})
+            finishing = threading.Thread(target=parent.finish)
+            finishing.start()
+            until(lambda: bool(rows(observer, waiting)))
+        finishing.join(20)
+
+    assert rows(conn, "SELECT status FROM ops.sync_jobs") == [("success",)]

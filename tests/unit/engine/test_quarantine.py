@@ -180,3 +180,16 @@ def test_a_refused_record_may_be_seen_again_and_heal(
     assert rows(conn, "SELECT count(*) FROM warehouse.appointments") == [(3,)]
     assert healed.records_processed == 3
     assert load.finish().status == "partial"
+
+
+def test_a_repeated_record_without_an_id_hides_no_other(
+    begin: Begin, conn: Connection
+) -> None:
+    load = begin("users")
+    load.write({"name": "Nobody"})
+    load.write({"name": "Nobody"}, {"id": 1, "name": "Ann"}, {"id": 2, "name": "Bo"})
+
+    job = load.finish()
+
+    assert (job.records_created, job.records_failed) == (2, 1)
+    assert (job.records_received, job.records_repeated) == (4, 1)

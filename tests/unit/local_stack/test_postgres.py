@@ -5,8 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

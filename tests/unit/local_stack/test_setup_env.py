@@ -78,6 +78,54 @@ def test_a_failed_installation_leaves_no_stamp(
     assert not setup_env.STAMP.exists()
 
 
+def test_pip_takes_over_where_no_uv_is_to_be_had(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "empty").mkdir()
+    monkeypatch.setenv("PATH", str(elsewhere / "empty"))
+    steps: list[tuple[str, ...]] = []
+
+    def run(*command: str | Path, why: str) -> None:
+        if any(str(word).endswith("uv.txt") for word in command):
+            raise setup_env.SetupError("no wheel of uv for this machine")
+        steps.append(tuple(map(str, command)))
+        if "venv" in command:
+            release = f"python{sys.version_info.major}.{sys.version_info.minor}"
+            packages = setup_env.VENV / "lib" / release / "site-packages"
+            packages.mkdir(parents=True)
+
+    monkeypatch.setattr(setup_env, "run", run)
+
+    assert setup_env.main() == 0
+
+    _, (python, *words) = steps
+    assert python == str(setup_env.PYTHON)
+    assert words[:3] == ["-m", "pip", "install"]
+    assert "--require-hashes" in words
+    for lock in setup_env.LOCKS:
+        assert words[words.index(str(lock)) - 1] == "-r"
+    assert setup_env.STAMP.exists()
+    assert list(elsewhere.rglob("crm_warehouse.pth"))
+
+
+def test_an_interrupted_installation_is_one_line(
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(_uv: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup_env, "find_uv", lambda: "uv")
+    monkeypatch.setattr(setup_env, "fits", lambda: True)
+    monkeypatch.setattr(setup_env, "install", interrupt)
+    (elsewhere / ".venv").mkdir()
+
+    assert setup_env.main() == 130
+    assert capsys.readouterr().err == "\nInterrupted; `make setup` goes on.\n"
+    assert not setup_env.STAMP.exists()
+
+
 def test_uv_is_installed_with_the_hashes_of_the_lock(elsewhere: Path) -> None:
     assert setup_env.locked_uv() == (
         "uv==3 \\\n    --hash=sha256:33 \\\n    --hash=sha256:34\n"

@@ -137,3 +137,8 @@ def test_unknown_fields_are_attributes_where_there_are_any(api, sandbox):
     assert line["attributes"]["Ünusual key"] == "naïve ☂"
     assert prospect["custom_nested"]["ok"] is True
     assert "attributes" not in contact
+
+
+def test_a_misspelt_option_of_a_move_is_refused(sandbox):
+    with pytest.raises(ValueError, match="unknown defect; there are count, kind"):
+        sandbox.move("appointments", "spoil", 1, defect="missing_id")

@@ -9,6 +9,7 @@ from crm_warehouse.connections import Connection, from_environment
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.sealing import open_connections, seal_connections
 from include.local_stack import airflow_parts
+from include.local_stack.errors import StackError
 from include.local_stack.secret_files import Secrets, write_private
 from include.local_stack.settings import Ports, StackSettings
 
@@ -27,12 +28,15 @@ _VARIABLES = (
 def hand_over(settings: StackSettings, ports: Ports, secrets: Secrets) -> None:
     """Write sealed connections, and the variables that open and use them.
 
-    Other connections in the sealed file stay, if this stack's key opens it.
+    Other connections in the sealed file stay.
 
     Args:
         settings: The stack.
         ports: Its ports by name.
         secrets: Its secrets.
+
+    Raises:
+        StackError: The file there is not of this stack's key; nothing was changed.
     """
     # The caller's own connections may be those of real systems: not ours to keep.
     env = airflow_parts.environment(settings, ports, secrets, caller={})
@@ -52,5 +56,8 @@ def _known(sealed: Path, env: Mapping[str, str]) -> dict[str, Connection]:
         return {}
     try:
         return open_connections(sealed, env)
-    except ConfigurationError:
-        return {}  # of a key that is gone: nobody can open it any more
+    except ConfigurationError as error:
+        raise StackError(
+            f"{error}\nTherefore commands typed in a shell find this stack only by "
+            "variables of that shell. Or move the file away, and start again."
+        ) from None

@@ -1,0 +1,84 @@
+"""``make demo`` as a script runs it: from nothing to a table, and nothing left."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from include.local_stack.procfs import Identity
+from tests.proof.command import ROOT
+from tests.proof.house import GENIUS
+
+pytestmark = pytest.mark.end_to_end
+
+_SECONDS = 300.0
+_OTHERS = ("AIRFLOW", "CRM_")
+
+
+@pytest.fixture
+def var() -> Iterator[Path]:
+    """A folder that the database's user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="crm-demo-"))
+    folder.chmod(0o755)
+    yield folder / "var"
+    shutil.rmtree(folder)
+
+
+def _environment(var: Path) -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(_OTHERS)}
+    return {**env, "CRM_STACK_VAR": str(var)}
+
+
+def _running(var: Path) -> list[int]:
+    """Processes that name the folder in their words or environment."""
+    word = os.fsencode(var)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                said = (entry / "cmdline").read_bytes() + (
+                    entry / "environ"
+                ).read_bytes()
+            except OSError:
+                continue
+            identity = Identity.of(int(entry.name))
+            if word in said and identity and identity.alive():
+                found.append(identity.pid)
+    return found
+
+
+def test_demo_loads_all_shows_it_and_leaves_nothing_running(var: Path) -> None:
+    demo = [sys.executable, "-m", "include.local_stack.demo", "--prospects", "300"]
+    try:
+        done = subprocess.run(
+            demo,
+            cwd=ROOT,
+            env=_environment(var),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        left = _running(var)
+    finally:
+        down = [sys.executable, "-m", "include.local_stack", "down"]
+        subprocess.run(down, cwd=ROOT, env=_environment(var), check=True)
+
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    loaded = {row[1]: row for row in rows if row[:1] == ["genius"]}
+    assert set(loaded) == set(GENIUS.entities)
+    for row in loaded.values():
+        assert row[2] == "success"
+        assert int(row[3].replace(",", "")) > 0
+    assert loaded["prospects"][3] == "300"
+    assert done.stderr == ""
+    assert left == []
+    assert not (var / "stack" / "state.json").exists()
+    assert (var / "secrets" / "variables.json").exists()
