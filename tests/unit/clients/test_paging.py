@@ -289,9 +289,7 @@ def test_deletions_balanced_by_creations_while_the_job_was_down(walk, gone, enve
     before = walk(MovingList(range(60), envelope=envelope))[:3]
     moved = [*range(gone, 60), *range(100, 100 + gone)]
 
-    after = walk(
-        MovingList(moved, envelope=envelope), checkpoint=before[-1].checkpoint
-    )
+    after = walk(MovingList(moved, envelope=envelope), checkpoint=before[-1].checkpoint)
 
     assert set(moved) <= set(ids(before)) | set(ids(after))
 

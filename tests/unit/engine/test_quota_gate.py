@@ -241,19 +241,6 @@ def test_without_quotas_nothing_is_counted(
     assert rows(shared_conn, "SELECT count(*) FROM ops.api_quota_usage") == [(0,)]
 
 
-def test_a_refusal_of_the_source_blocks_everybody(
-    open_gate: OpenGate, shared_conn: Connection
-) -> None:
-    gate = open_gate(Quota("hourly", 100, 3600))
-    shared_conn.execute(
-        "UPDATE ops.api_quota SET blocked_until = now() + interval '10 minutes'"
-    )
-    with pytest.raises(QuotaWaitError) as raised:
-        gate.take()
-    ahead = raised.value.resume_at - datetime.now(UTC)
-    assert timedelta(minutes=9) < ahead <= timedelta(minutes=10, seconds=5)
-
-
 def test_a_long_pause_gives_the_slot_back(open_gate: OpenGate) -> None:
     gate = open_gate(Quota("hourly", 1, 3600))
     with pytest.raises(QuotaWaitError, match="Retry-After") as raised:
