@@ -147,7 +147,7 @@ def test_success_logs_its_chunks_and_its_end_and_does_not_warn(engine: Any) -> N
     counters = "10 received, 7 created, 2 updated, 1 unchanged, 0 deleted, 0 failed"
     events = [entry["event"] for entry in entries if counters in entry["event"]]
     assert [event.split(":")[0] for event in events] == [
-        "so far",
+        "job 42 so far",
         "job 42 success",
     ]
 
