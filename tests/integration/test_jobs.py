@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from crm_warehouse.engine import lock, reading
+from crm_warehouse.engine import lock, reading, sync
 from crm_warehouse.errors import (
     ConfigurationError,
     FencedError,
@@ -261,6 +261,29 @@ class TestResuming:
 
         assert result.records_created == 600
         assert house.value("SELECT count(*) FROM ops.sync_jobs") == 1
+
+
+class TestSlowSource:
+    def test_what_has_come_is_written_while_the_source_thinks(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "CHUNK_RECORDS", 100_000)
+        monkeypatch.setattr(reading, "_CHUNK_SECONDS", 0.1)
+        house.sandbox.fault("latency", seconds=0.8, query={"page": 3})
+
+        house.sync("prospects")
+
+        assert house.rows(JOB)[0]["chunks"] == 2
+        assert not compare(house.conninfo, house.sandbox, "prospects")
+
+    def test_a_job_that_waits_for_an_answer_says_that_it_lives(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "HEARTBEAT_SECONDS", 0.05)
+        monkeypatch.setattr(sync, "_SESSION_OPTIONS", "-c idle_session_timeout=500ms")
+        house.sandbox.fault("latency", seconds=1.2, query={"page": 1})
+
+        assert house.sync("prospects").status == "success"
 
 
 class TestFence:

@@ -10,9 +10,6 @@ then still stands behind them.
 from dataclasses import dataclass
 from typing import Any, Self
 
-from crm_warehouse.clients.listing import Listing, value_at
-from crm_warehouse.spec import Path
-
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -20,32 +17,33 @@ class Anchor:
 
     Attributes:
         begun: Records of the list before it.
-        ids: Ids of its records.
+        ids: Ids of its records, as they stood.
     """
 
     begun: int
-    ids: frozenset[str | int]
+    ids: list[str | int]
 
     @classmethod
-    def of_page(cls, begun: int, listing: Listing, id_path: Path) -> Self:
-        """Anchor at a page that was read just now."""
-        return cls(begun, frozenset(_ids(listing, id_path)))
+    def at_page(cls, begun: int, ids: list[Any]) -> Self:
+        """Anchor at a page that was read just now.
+
+        Args:
+            begun: Records of the list before it.
+            ids: Ids of its records, or what stands for them where one has none.
+        """
+        return cls(begun, [value for value in ids if type(value) in (str, int)])
 
     @classmethod
     def of_checkpoint(cls, checkpoint: dict[str, Any] | None) -> Self | None:
         """Anchor that :meth:`as_json` stored, or None."""
         kept = (checkpoint or {}).get("last")
-        return cls(kept["begun"], frozenset(kept["ids"])) if kept else None
+        return cls(kept["begun"], kept["ids"]) if kept else None
 
     def as_json(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"begun": self.begun, "ids": sorted(self.ids, key=str)}
+        return {"begun": self.begun, "ids": self.ids}
 
-    def holds(self, listing: Listing, id_path: Path) -> bool:
-        """Whether one of the anchor's records stands on this page."""
-        return not self.ids.isdisjoint(_ids(listing, id_path))
-
-
-def _ids(listing: Listing, id_path: Path) -> list[str | int]:
-    found = [value_at(record, id_path) for record in listing.records]
-    return [value for value in found if type(value) in (str, int)]
+    def holds(self, ids: list[Any]) -> bool:
+        """Whether one of the anchor's records is among these."""
+        here = {value for value in ids if type(value) in (str, int)}
+        return not here.isdisjoint(self.ids)

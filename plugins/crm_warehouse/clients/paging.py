@@ -72,14 +72,13 @@ def walk_numbered_pages(
             len(listing.records),
         )
         if searching and anchor is not None:
-            if position.page > 1 and not anchor.holds(listing, entity.id_path):
+            if position.page > 1 and not anchor.holds(repeats.ids_of(listing)):
                 position.page -= 1
                 spent += answer.requests
                 continue
             searching, position.total = False, listing.total
-        repeats.remember(listing, position)
-        here = Anchor.of_page(
-            (position.page - 1) * position.size, listing, entity.id_path
+        here = Anchor.at_page(
+            (position.page - 1) * position.size, repeats.remember(listing, position)
         )
         anchor = here if here.ids or anchor is None else anchor
         ended = position.advance(listing)
@@ -122,20 +121,21 @@ class _RepeatCheck:
             and listing.total is not None
             and listing.total > position.total
         )
-        if follows and not grew and self._ids and self._ids == self._of(listing):
+        if follows and not grew and self._ids and self._ids == self.ids_of(listing):
             raise TransientSourceError(
                 f"the source repeats page {self._page} as page {position.page}; does "
                 f"it know the page parameter?"
             )
         return listing
 
-    def remember(self, listing: Listing, position: Position) -> None:
-        """Keep what the next page is compared with."""
+    def remember(self, listing: Listing, position: Position) -> list[Any]:
+        """Keep what the next page is compared with, and return it."""
         self._page = position.page
-        self._ids = self._of(listing)
+        self._ids = self.ids_of(listing)
+        return self._ids
 
-    def _of(self, listing: Listing) -> list[Any]:
-        # A record without an id stands for itself.
+    def ids_of(self, listing: Listing) -> list[Any]:
+        """Ids of a page's records; one without an id stands for itself."""
         path = self._id_path
         if len(path) == 1:
             key: Any = path[0]
