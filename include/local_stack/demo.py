@@ -84,14 +84,15 @@ def _demonstrate(prospects: int, keep: bool) -> int:
         runs = _load(stack, sources)
         print(f"\n{demo_report.table(runs)}\n")
         waits = ours and not keep and sys.stdout.isatty()
-        if waits or keep or not ours:
-            print(f"{demo_report.where_to_look(stack, runs)}\n")
+        if ours and not waits and not keep:
+            print("While it runs (`make demo KEEP=1` leaves it up):")
+        print(f"{demo_report.where_to_look(stack, runs)}\n")
         if waits:
             _stay()
     finally:
         if ours and not keep:
             print(
-                "Stopping the stack; its data stays. `make demo KEEP=1` leaves it up.",
+                "Stopping the stack; its data stays.",
                 flush=True,
             )
             stack.down()
