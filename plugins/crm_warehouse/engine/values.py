@@ -116,16 +116,6 @@ def json(value: Any) -> str:
         return payload.clean_json(value)
 
 
-def parse_instant(value: Any) -> datetime | None:
-    """Instant of an ISO 8601 text, or None when it is not one."""
-    if value is None:
-        return None
-    try:
-        return datetime.fromisoformat(timestamp(value))
-    except UnusableValueError:
-        return None
-
-
 #: Kind of a unified field (``unified.KINDS``) -> its converter.
 CONVERTERS: dict[str, Converter] = {
     "text": text,

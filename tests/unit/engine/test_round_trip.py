@@ -39,7 +39,12 @@ def as_text(value: Any) -> str | None:
 
 
 def as_instant(value: Any) -> datetime | None:
-    return values.parse_instant(value)
+    try:
+        return (
+            None if value is None else datetime.fromisoformat(values.timestamp(value))
+        )
+    except values.UnusableValueError:
+        return None
 
 
 def generated(names: tuple[str, ...], count: int) -> list[dict[str, Any]]:
