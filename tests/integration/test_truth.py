@@ -36,14 +36,15 @@ def test_second_run_writes_no_row(house: House, entity: str) -> None:
 
 def test_incremental_moves_exactly_what_changed(house: House) -> None:
     house.sync("prospects")
-    house.sandbox.move("prospects", "change", 100)
-    house.sandbox.move("prospects", "create", 20)
+    house.sandbox.move("prospects", "change", 500)
+    house.sandbox.move("prospects", "create", 50)
 
     result = house.sync("prospects")
 
-    assert result.records_updated == 100
-    assert result.records_created == 20
-    assert result.requests <= 2 + 1  # two pages of what changed, never the whole list
+    assert result.records_updated == 500
+    assert result.records_created == 50
+    assert result.records_processed == 550
+    assert result.requests == 6  # pages of what changed; the list has seven
     assert not compare(house.conninfo, house.sandbox, "prospects")
 
 
