@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from crm_warehouse.engine import sync
+from crm_warehouse.errors import GuardError
 from crm_warehouse.spec import FieldMap
 from tests.proof.house import House
 from tests.proof.oracle import TABLES, compare
@@ -101,8 +102,6 @@ def test_record_that_the_list_missed_lives_on(house: House) -> None:
 
 
 def test_mass_delete_stops_before_harm(house: House) -> None:
-    from crm_warehouse.errors import GuardError
-
     house.sync("prospects")
     house.sandbox.move("prospects", "delete", 300)
 
@@ -115,6 +114,16 @@ def test_mass_delete_stops_before_harm(house: House) -> None:
     # More than are asked for by id: the rest needs a second absence.
     first = house.sync("prospects", "full").records_deleted
     assert first + house.sync("prospects", "full").records_deleted == 300
+
+
+def test_an_empty_list_deletes_nothing_however_small_the_table(house: House) -> None:
+    house.sync("divisions")
+    house.sandbox.move("divisions", "delete", 8)
+
+    with pytest.raises(GuardError, match="empty list, and 8 live records"):
+        house.sync("divisions", "full")
+
+    assert house.value("SELECT count(*) FROM warehouse.divisions WHERE is_deleted") == 0
 
 
 def test_children_find_parents_in_either_order(house: House) -> None:

@@ -116,8 +116,13 @@ class AbsenceCheck:
             statement, {"source_system": self.job.source_system}
         ).fetchone()
         live = row[0] if row else 0
-        allowed = max(_ALWAYS_ALLOWED, self.max_share * live)
-        if missing <= allowed and self.job.records_received:
+        if not self.job.records_received:
+            raise GuardError(
+                f"{self.entity.path}: the source returned an empty list, and {live}"
+                " live records are here; nothing was deleted. Look whether the source"
+                " and the credentials' rights are well, then run the full load again"
+            )
+        if missing <= max(_ALWAYS_ALLOWED, self.max_share * live):
             return
         raise GuardError(
             f"{self.entity.path}: the source did not return {missing} of {live} live"
