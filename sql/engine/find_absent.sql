@@ -1,5 +1,5 @@
 -- Records of raw.{table} that a full load did not see although they were last
--- observed before it began, and the number of live records.
+-- observed before it began.
 -- Returns one row each: source_id, absent_before (an earlier full load missed it too).
 -- Reads only.
 SELECT r.source_id, r.absent_since IS NOT NULL AS absent_before
