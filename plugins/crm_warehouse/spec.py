@@ -4,7 +4,7 @@ The YAML is read and checked by :mod:`crm_warehouse.source_files`; everything ab
 works with these objects only. Durations are seconds, paths are tuples of keys.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -28,11 +28,13 @@ class Quota:
         name: Word for people and for ``ops.api_quota``, e.g. ``hourly``.
         requests: Requests allowed in the window.
         per_seconds: Length of the sliding window.
+        kind: Kind of request that alone counts, e.g. ``search``; empty: every one.
     """
 
     name: str
     requests: int
     per_seconds: float
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,21 @@ class Paging:
     """How the list endpoints of a source are walked.
 
     Attributes:
-        style: ``number``: pages are counted from 1 until the last.
-        page_param: Query parameter of the page number (or cursor).
+        style: ``number``: pages are counted from 1 until the last. ``cursor``: each
+            page brings the cursor of the next.
+        page_param: Query parameter of the page number or cursor.
         size_param: Query parameter of the page size.
         size: Records asked for per request unless a run says otherwise.
         max_size: Most records the API allows per request.
+        next_path: Place of the next page's cursor in the answer; none there: the end.
     """
 
-    style: Literal["number"]
+    style: Literal["number", "cursor"]
     page_param: str
     size_param: str
     size: int
     max_size: int
+    next_path: Path = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,23 @@ class FieldMap:
     target: str
     paths: tuple[Path, ...]
     on_error: OnError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMap:
+    """Where a record names its parents of one kind, when it may have several.
+
+    Attributes:
+        parent: Unified table of the parents, e.g. ``contacts``.
+        path: Place of their list in the record, the first one first.
+        id_path: Place of a parent's id in an element of the list.
+        type_path: Place of the kind of link there, or None.
+    """
+
+    parent: str
+    path: Path
+    id_path: Path
+    type_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +130,17 @@ class Entity:
         records_path: Place of the record list in the answer's envelope.
         id_path: Place of the record's id.
         version_path: Place of the time the source last changed the record, or None.
-        since_param: Query parameter for "changed since" (ISO 8601), or None when the
-            API has none and every run reads everything.
+        since_param: Query parameter, or searched property, for "changed since"; None
+            when the API has none and every run reads everything.
         fields: The mapping.
         schedule: Cron of incremental runs (UTC), or None.
         full_schedule: Cron of full runs (UTC), or None.
         deletes: How deletions are found.
+        also: Unified tables that each record fills besides, with their mappings.
+        links: Parents of which a record may have several.
+        endpoints: More paths of this entity, by the client's own words for them.
+        associations: Kind of record -> path that tells which of them belong to a
+            record; read by the client and put into the record.
     """
 
     source: str
@@ -129,6 +156,21 @@ class Entity:
     schedule: str | None
     full_schedule: str | None
     deletes: Deletes
+    also: dict[str, tuple[FieldMap, ...]] = field(default_factory=dict)
+    links: tuple[LinkMap, ...] = ()
+    endpoints: dict[str, str] = field(default_factory=dict)
+    associations: dict[str, str] = field(default_factory=dict)
+
+    def views(self) -> "list[Entity]":
+        """The entity as each unified table sees it: ``also``'s first, ``into`` last.
+
+        In this order parents come before the children that the same record makes.
+        """
+        besides = [
+            replace(self, into=into, fields=fields, also={}, links=())
+            for into, fields in self.also.items()
+        ]
+        return [*besides, self]
 
     @property
     def raw_table(self) -> str:
@@ -161,6 +203,7 @@ class Source:
         max_concurrent: Entity runs of this source at the same time (Airflow pool).
         region: Two-letter country whose phone numbers need no prefix.
         entities: By contract name, in YAML order.
+        webhooks: Whether the source announces changes by webhook.
     """
 
     name: str
@@ -178,6 +221,7 @@ class Source:
     max_concurrent: int
     region: str
     entities: dict[str, Entity]
+    webhooks: bool = False
 
     @property
     def overlap(self) -> timedelta:

@@ -48,6 +48,10 @@ def _parent(column: str, table: str, **metadata: Any) -> fields.Field[Any]:
     return _text(255, links_to=(column, table), **metadata)
 
 
+def _amount() -> fields.Field[Any]:
+    return fields.Decimal(metadata={"kind": "numeric"})
+
+
 def _attributes() -> fields.Field[Any]:
     return fields.Dict(metadata={"kind": "json"})
 
@@ -114,6 +118,82 @@ class MarketingSourceSchema(Schema):
     source_updated_at = _timestamp()
 
 
+class LeadSchema(Schema):
+    """An enquiry, request or deal that may become a sale."""
+
+    contact_source_id = _parent("contact_id", "contacts", expected=True)
+    name = _text(255)
+    status = _text(100, trim=True, expected=True)
+    value = _amount()
+    lead_source = _text(255)
+    notes = _text()
+    expected_close_at = _timestamp()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
+class CompanySchema(Schema):
+    """An organisation that contacts belong to."""
+
+    name = _text(255)
+    domain = _text(255)
+    phone = _phone()
+    address = _text()
+    city = _text(255)
+    state = _text(100)
+    zip = _text(50)
+    status = _text(100, trim=True)
+    attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
+class JobSchema(Schema):
+    """Sold work: what is built, when, for how much."""
+
+    contact_source_id = _parent("contact_id", "contacts")
+    number = _text(255)
+    name = _text(255)
+    status = _text(100, trim=True)
+    type = _text(100, trim=True)
+    value = _amount()
+    started_at = _timestamp()
+    completed_at = _timestamp()
+    notes = _text()
+    attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
+class ActivitySchema(Schema):
+    """Something done or to be done about a contact: a call, a visit, a mail."""
+
+    contact_source_id = _parent("contact_id", "contacts")
+    type = _text(100, trim=True)
+    subject = _text(255)
+    status = _text(100, trim=True)
+    due_at = _timestamp()
+    completed_at = _timestamp()
+    notes = _text()
+    attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
+class LeadEventSchema(Schema):
+    """One step of a lead's way: received, enhanced, filtered, delivered."""
+
+    lead_source_id = _parent("lead_id", "leads")
+    type = _text(100, trim=True)
+    outcome = _text(100, trim=True)
+    reason = _text()
+    step = _text(255)
+    occurred_at = _timestamp()
+    attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
 #: Unified table in schema ``warehouse`` -> its schema.
 UNIFIED: dict[str, type[Schema]] = {
     "contacts": ContactSchema,
@@ -121,6 +201,33 @@ UNIFIED: dict[str, type[Schema]] = {
     "users": UserSchema,
     "divisions": DivisionSchema,
     "marketing_sources": MarketingSourceSchema,
+    "leads": LeadSchema,
+    "companies": CompanySchema,
+    "jobs": JobSchema,
+    "activities": ActivitySchema,
+    "lead_events": LeadEventSchema,
+}
+
+
+class LinkTable(NamedTuple):
+    """A table of schema ``warehouse`` that links rows of which each may have several.
+
+    Attributes:
+        name: The table.
+        child: Singular of the rows that name the others; its columns are
+            ``<child>_id`` and ``<child>_source_id``.
+        parent: Singular of the named ones; columns likewise.
+    """
+
+    name: str
+    child: str
+    parent: str
+
+
+#: (unified table, table of its parents) -> table of their links.
+LINK_TABLES: dict[tuple[str, str], LinkTable] = {
+    ("leads", "contacts"): LinkTable("lead_contacts", "lead", "contact"),
+    ("companies", "contacts"): LinkTable("company_contacts", "company", "contact"),
 }
 
 
@@ -150,7 +257,13 @@ def links_of(table: str) -> list[Link]:
 
 
 def links_to(table: str) -> list[Link]:
-    """Links from other unified tables to this one."""
-    return [
+    """Links from other tables, link tables included, to this one."""
+    single = [
         link for child in UNIFIED for link in links_of(child) if link.parent == table
     ]
+    several = [
+        Link(each.name, f"{each.parent}_id", f"{each.parent}_source_id", parents)
+        for (_, parents), each in LINK_TABLES.items()
+        if parents == table
+    ]
+    return single + several

@@ -1,6 +1,7 @@
--- The two temporary tables that one chunk is copied into; emptied by every COMMIT.
--- {mapped}: column definitions of the unified table. Safe to repeat: IF NOT EXISTS.
-CREATE TEMP TABLE IF NOT EXISTS chunk (
+-- A temporary table that the rows of one chunk are copied into; emptied by every COMMIT.
+-- {table}: its name. {mapped}: column definitions of the unified table and of links.
+-- Safe to repeat: IF NOT EXISTS.
+CREATE TEMP TABLE IF NOT EXISTS {table} (
     source_id text NOT NULL,
     version timestamptz,
     observed_at timestamptz NOT NULL,
@@ -11,14 +12,4 @@ CREATE TEMP TABLE IF NOT EXISTS chunk (
     {mapped},
     payload_bytes bytea,
     payload text
-) ON COMMIT DELETE ROWS;
-
-CREATE TEMP TABLE IF NOT EXISTS chunk_errors (
-    source_id text,
-    fingerprint text NOT NULL,
-    severity text NOT NULL,
-    error_type text NOT NULL,
-    error_message text NOT NULL,
-    field text NOT NULL,
-    record_data text
-) ON COMMIT DELETE ROWS;
+) ON COMMIT DELETE ROWS

@@ -7,7 +7,7 @@ UPDATE ops.sync_jobs SET
     heartbeat_at = clock_timestamp(),
     resume_at = NULL,
     checkpoint = NULL,
-    records_deleted = %(deleted)s,
+    records_deleted = records_deleted + %(deleted)s,
     records_received = records_received + %(deleted)s,
     records_processed = records_processed + %(deleted)s,
     requests = requests + %(requests)s

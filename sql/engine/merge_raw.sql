@@ -1,7 +1,7 @@
 -- Merge the chunk's payloads into raw.{table}; the newest wins.
 -- Returns nothing that matters. Safe to repeat: an equal or older payload is not
 -- written. Rejected records are merged too: what a source sends is never dropped.
--- The caller holds the lock of this (source, entity): nobody else writes these rows.
+-- The caller holds the entity's rows (lock_rows.sql): nobody else writes these.
 INSERT INTO raw.{table} AS r (
     source_system, source_id, payload, payload_bytes, payload_hash,
     source_updated_at, fetched_at, job_id

@@ -1,7 +1,8 @@
--- Merge the chunk's mapped rows into warehouse.{table}; the newest wins.
+-- Merge the rows of temporary table {chunk} into warehouse.{table}; the newest wins.
 -- {columns}: mapped columns; {links}: columns that point at parents, looked up here
 -- when the parent is known already ({parents}: the joins).
--- Returns one row: created, updated (records seen before in this job left out).
+-- Returns one row: created, updated (records seen before in this job left out), and
+-- {written}: the source ids of both and of those, or NULL where nobody needs them.
 -- Safe to repeat: a row with an equal hash, or a newer one, is not written.
 WITH merged AS (
     INSERT INTO warehouse.{table} AS w (
@@ -10,7 +11,7 @@ WITH merged AS (
     SELECT
         %(source_system)s, c.source_id, {chunk_columns} {parent_ids}
         c.sync_hash, c.observed_at, %(job_id)s
-    FROM chunk AS c
+    FROM {chunk} AS c
     LEFT JOIN LATERAL (
         SELECT * FROM warehouse.{table} AS t
         WHERE t.source_system = %(source_system)s AND t.source_id = c.source_id
@@ -50,7 +51,9 @@ WITH merged AS (
     RETURNING w.source_id, w.xmax = 0 AS created
 )
 SELECT
-    count(*) FILTER (WHERE created) AS created,
-    count(*) FILTER (WHERE NOT created) AS updated
-FROM merged
-WHERE NOT source_id = ANY(%(repeated)s)
+    count(*) FILTER (WHERE created AND counted) AS created,
+    count(*) FILTER (WHERE NOT created AND counted) AS updated,
+    {written} AS written
+FROM (
+    SELECT merged.*, NOT source_id = ANY(%(repeated)s) AS counted FROM merged
+) AS outcome

@@ -4,9 +4,10 @@
 UPDATE ops.sync_jobs SET
     checkpoint = %(checkpoint)s,
     chunks = chunks + 1,
-    records_received = records_received + %(received)s,
+    records_received = records_received + %(received)s + %(deleted)s,
     records_repeated = records_repeated + %(repeated)s,
-    records_processed = records_processed + %(processed)s,
+    records_processed = records_processed + %(processed)s + %(deleted)s,
+    records_deleted = records_deleted + %(deleted)s,
     records_created = records_created + %(created)s,
     records_updated = records_updated + %(updated)s,
     records_unchanged = records_unchanged + %(unchanged)s,

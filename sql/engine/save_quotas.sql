@@ -1,9 +1,12 @@
 -- Declare one limit of a source account. Returns nothing. Safe to repeat.
-INSERT INTO ops.api_quota AS q (source_system, name, limit_requests, per_seconds)
-VALUES (%(source_system)s, %(name)s, %(limit_requests)s, %(per_seconds)s)
+INSERT INTO ops.api_quota AS q (source_system, name, kind, limit_requests, per_seconds)
+VALUES (
+    %(source_system)s, %(name)s, %(kind)s, %(limit_requests)s, %(per_seconds)s
+)
 ON CONFLICT (source_system, name) DO UPDATE SET
+    kind = excluded.kind,
     limit_requests = excluded.limit_requests,
     per_seconds = excluded.per_seconds,
     updated_at = clock_timestamp()
-WHERE (q.limit_requests, q.per_seconds)
-    IS DISTINCT FROM (excluded.limit_requests, excluded.per_seconds)
+WHERE (q.kind, q.limit_requests, q.per_seconds)
+    IS DISTINCT FROM (excluded.kind, excluded.limit_requests, excluded.per_seconds)

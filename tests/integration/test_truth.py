@@ -81,7 +81,7 @@ def test_long_confirmations_keep_the_session_alive(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends sessions that are silent for long: orphans, but not us."""
-    monkeypatch.setattr(sync, "_SESSION_OPTIONS", "-c idle_session_timeout=1s")
+    monkeypatch.setattr(sync, "SESSION_OPTIONS", "-c idle_session_timeout=1s")
     house.sync("prospects")
     house.sandbox.move("prospects", "delete", 5)
     house.sandbox.fault("latency", seconds=0.4, path="/prospects/*")

@@ -88,7 +88,7 @@ def _summary(shown: list[dict[str, Any]], entity: Entity) -> str:
 class _UncountedGate:
     """Lets the few requests of a preview pass: counting them needs the warehouse."""
 
-    def take(self) -> None:
+    def take(self, kind: str = "") -> None:
         """Allow the request."""
 
     def now(self) -> datetime:

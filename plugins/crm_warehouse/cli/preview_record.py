@@ -18,6 +18,11 @@ def as_json(mapping: Mapping, record: Any) -> dict[str, Any]:
         "source_id": source_id,
         "version": mapping.version(record) if source_id is not None else None,
         "row": None if row.line is None else _values(mapping, row.line),
+        "also": {
+            other.into: _values(other, made.line)
+            for other, made in zip(mapping.also, row.also, strict=False)
+            if made.line is not None
+        },
         "reject": row.reject and _problem(row.reject),
         "warnings": [_problem(warning) for warning in row.warnings],
     }
@@ -29,19 +34,28 @@ def as_text(shown: dict[str, Any]) -> str:
     lines = [f"{_printable(shown['source_id'] or 'no id')}   ({version})"]
     if shown["reject"]:
         lines.append(f"  rejected: {_told(shown['reject'])}")
-    row = shown["row"] or {}
-    width = max(map(len, row), default=0)
-    for column, value in row.items():
-        text = "" if value is None else _printable(_text(value))
-        lines.append(f"  {column:<{width}}  {text}".rstrip())
+    lines += _columns(shown["row"] or {}, "  ")
+    for table, values in shown["also"].items():
+        lines.append(f"  also in warehouse.{table}:")
+        lines += _columns(values, "    ")
     lines += [f"  warning: {_told(warning)}" for warning in shown["warnings"]]
     return "\n".join(lines)
 
 
+def _columns(row: dict[str, Any], indent: str) -> list[str]:
+    """One line for each column of a row."""
+    width = max(map(len, row), default=0)
+    texts = ["" if v is None else _printable(_text(v)) for v in row.values()]
+    return [
+        f"{indent}{column:<{width}}  {text}".rstrip()
+        for column, text in zip(row, texts, strict=True)
+    ]
+
+
 def _values(mapping: Mapping, line: str) -> dict[str, Any]:
     """Column -> value, from what the engine would COPY."""
-    columns = zip(mapping.columns, mapping.column_types, line.split("\t"), strict=True)
-    return {name: _value(kind, text) for name, kind, text in columns}
+    columns = zip(mapping.line_columns().items(), line.split("\t"), strict=True)
+    return {name: _value(kind, text) for (name, kind), text in columns}
 
 
 def _value(kind: str, text: str) -> Any:

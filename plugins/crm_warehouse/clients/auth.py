@@ -33,6 +33,10 @@ class BearerAuth:
         ConfigurationError: The token is empty or cannot be a header's value.
     """
 
+    #: Header field, and what stands in it before the token.
+    field = "Authorization"
+    prefix = "Bearer "
+
     def __init__(self, base_url: str, token: str) -> None:
         # The HTTP library would name the value in its own complaint.
         if not token or not all("!" <= letter <= "~" for letter in token):
@@ -41,16 +45,23 @@ class BearerAuth:
                 "letters beyond ASCII: store the API key again"
             )
         self._origin = origin_of(base_url)
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {self.field: self.prefix + token}
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """The bearer header; see :class:`Auth`."""
+        """The field with the token; see :class:`Auth`."""
         if origin_of(url) != self._origin:
             raise SourceError(
                 "refused to send credentials to another scheme, host or port than "
                 "the connection's"
             )
         return self._headers
+
+
+class ApiKeyAuth(BearerAuth):
+    """``X-API-Key: …`` for one origin."""
+
+    field = "X-API-Key"
+    prefix = ""
 
 
 def check_base_url(url: str) -> None:

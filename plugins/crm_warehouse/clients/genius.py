@@ -2,14 +2,14 @@
 
 from typing import ClassVar
 
-from crm_warehouse.clients.json_api import JsonApiClient
+from crm_warehouse.clients.rest import RestClient
 
 
-class GeniusClient(JsonApiClient):
+class GeniusClient(RestClient):
     """Client of the Genius API."""
 
     #: Genius asks for a content type on requests without a body, too.
     headers: ClassVar[dict[str, str]] = {
-        **JsonApiClient.headers,
+        **RestClient.headers,
         "Content-Type": "application/json",
     }

@@ -1,6 +1,6 @@
 """What the engine and a client say to each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -44,11 +44,30 @@ class Page:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the source has under some ids.
+
+    Attributes:
+        records: The records that exist, as a page of a list has them, in any order.
+            What was asked for and is not among their ids does not exist.
+        observed_at: Aware instant at which the first request was sent.
+        requests: Requests this cost, repetitions included.
+    """
+
+    records: list[Any]
+    observed_at: datetime
+    requests: int
+
+
 class Gate(Protocol):
     """The client's way to ask for quota, for time, and to be stopped."""
 
-    def take(self) -> None:
+    def take(self, kind: str = "") -> None:
         """Wait until one request is allowed, and count it.
+
+        Args:
+            kind: Kind of request; quotas of this kind count it beside the general.
 
         Raises:
             QuotaWaitError: The wait is longer than a task may hold its slot.
@@ -91,6 +110,14 @@ class SourceClient(Protocol):
         Returns:
             The record, or None when the source says that it does not exist
             (404, 410).
+        """
+
+    def fetch_many(self, entity: Entity, source_ids: Sequence[str]) -> Found:
+        """Records by id, in as few requests as the API allows.
+
+        Raises:
+            SourceError: As of :meth:`iter_pages`.
+            QuotaWaitError: Quota is used up for long.
         """
 
     def close(self) -> None:

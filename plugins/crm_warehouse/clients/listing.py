@@ -56,6 +56,47 @@ def read_listing(decoded: Any, records_path: Path) -> Listing:
     # else is no list of records.
     if records and not envelope and dict not in set(map(type, records)):
         raise TransientSourceError("the list holds no object at all")
+    return _listing(records, envelope)
+
+
+def read_xml_listing(decoded: Any, records_path: Path) -> Listing:
+    """Read the records that are children of one element, which counts in attributes.
+
+    Args:
+        decoded: The document as ``decode_xml`` gives it.
+        records_path: Names of the elements from the root to the records.
+
+    Raises:
+        TransientSourceError: Another root, or something else in its place: it must
+            never look like an empty page.
+    """
+    *way, name = records_path
+    envelope = value_at(decoded, tuple(way))
+    if envelope is not None and not isinstance(envelope, dict):
+        # XML writes an empty list as an empty element, and that is text.
+        envelope = {"#text": envelope}
+    place = ".".join(map(str, way))
+    if envelope is None:
+        raise TransientSourceError(f"the answer holds no element {place!r}")
+    # One record is an object, several are a list.
+    records = envelope.get(name, [])
+    if name not in envelope and _has_content(envelope):
+        raise TransientSourceError(f"the element {place!r} holds no {name!r}")
+    return _listing(
+        records if isinstance(records, list) else [records],
+        {key[1:]: text for key, text in envelope.items() if key.startswith("@")},
+    )
+
+
+def _has_content(envelope: dict[str, Any]) -> bool:
+    """Whether an element holds anything but attributes and white space."""
+    return any(
+        not key.startswith("@") and (key != "#text" or str(value).strip())
+        for key, value in envelope.items()
+    )
+
+
+def _listing(records: list[Any], envelope: dict[str, Any]) -> Listing:
     return Listing(
         records=records,
         total=_count(envelope.get("total")),

@@ -7,12 +7,12 @@ as repeated; it must never miss one.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from crm_warehouse.clients.anchor import Anchor
 from crm_warehouse.clients.interface import Page
-from crm_warehouse.clients.listing import Listing, read_listing, value_at
+from crm_warehouse.clients.listing import Listing, value_at
 from crm_warehouse.clients.position import Position
 from crm_warehouse.clients.request_path import RequestPath
 from crm_warehouse.errors import TransientSourceError
@@ -29,16 +29,18 @@ def walk_numbered_pages(
     params: Mapping[str, str],
     checkpoint: dict[str, Any] | None,
     page_size: int,
+    read: Callable[[Any], Listing],
 ) -> Iterator[Page]:
     """Yield every page from the first, or from the checkpoint, to the last.
 
     Args:
         request_path: Sends the requests.
-        entity: Gives the list's path and the place of records and ids.
+        entity: Gives the list's path and the place of ids.
         paging: Gives the names of the query parameters.
         params: Query besides page number and size.
         checkpoint: ``Page.checkpoint`` of the last page that was kept, or None.
         page_size: Records to ask for per request; bounded by ``paging.max_size``.
+        read: Reads the list out of an answer.
 
     Raises:
         SourceError: A page could not be read, or the list never ends.
@@ -59,9 +61,7 @@ def walk_numbered_pages(
                 paging.page_param: str(position.page),
                 paging.size_param: str(position.size),
             },
-            lambda decoded: repeats.check(
-                read_listing(decoded, entity.records_path), position
-            ),
+            lambda decoded: repeats.check(read(decoded), position),
         )
         listing = answer.value
         _log.debug(

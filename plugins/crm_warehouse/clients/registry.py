@@ -2,13 +2,22 @@
 
 from crm_warehouse import connections
 from crm_warehouse.clients.genius import GeniusClient
+from crm_warehouse.clients.hubspot import HubSpotClient
+from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
 from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
-from crm_warehouse.clients.json_api import JsonApiClient
+from crm_warehouse.clients.rest import RestClient
+from crm_warehouse.clients.webhook_events import WebhookParser
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Source
 
 #: The ``client`` of a source's YAML file, and the class it names.
-CLIENTS: dict[str, type[JsonApiClient]] = {"genius": GeniusClient}
+CLIENTS: dict[str, type[RestClient]] = {
+    "genius": GeniusClient,
+    "hubspot": HubSpotClient,
+}
+
+#: The same word -> what reads the deliveries of its webhooks.
+WEBHOOK_PARSERS: dict[str, WebhookParser] = {"hubspot": parse_hubspot_events}
 
 
 def build_client(

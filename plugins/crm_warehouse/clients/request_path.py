@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+import orjson
+
 from crm_warehouse.clients.auth import Auth, check_base_url
-from crm_warehouse.clients.decoding import decode_json
 from crm_warehouse.clients.http_dates import parse_http_date
 from crm_warehouse.clients.interface import Gate
 from crm_warehouse.clients.statuses import ThrottledError, raise_for_status
@@ -25,6 +26,10 @@ MAX_THROTTLES = 10
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: From a complete body and its ``Content-Type`` to a value; raises
+#: TransientSourceError when the body is not what the source usually sends.
+Decoder = Callable[[bytes, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,10 @@ class RequestPath:
         retry: Pauses between repetitions.
         base_url: Address of the source; paths are appended.
         headers: Header fields that every request carries.
+        decode: Reads the bodies of this API.
+
+    Attributes:
+        sent: Requests sent so far, repetitions and refused ones included.
 
     Raises:
         ConfigurationError: ``base_url`` is no usable address.
@@ -70,6 +79,7 @@ class RequestPath:
         retry: Retry,
         base_url: str,
         headers: Mapping[str, str],
+        decode: Decoder,
     ) -> None:
         check_base_url(base_url)
         self._transport = transport
@@ -78,6 +88,8 @@ class RequestPath:
         self._retry = retry
         self._base_url = base_url.rstrip("/")
         self._headers = headers
+        self._decode = decode
+        self.sent = 0
 
     def get(
         self, path: str, params: Mapping[str, str], read: Callable[[Any], T]
@@ -97,17 +109,51 @@ class RequestPath:
             QuotaWaitError: Quota or a pause that the source asks for takes long.
             SourceError: The answer is larger than the cap.
         """
+
+        def send(url: str, headers: Mapping[str, str]) -> Response:
+            return self._transport.get(url, params, headers)
+
+        return self._ask(path, send, read, "")
+
+    def post(
+        self, path: str, body: Any, read: Callable[[Any], T], *, kind: str = ""
+    ) -> Answer[T]:
+        """As :meth:`get`, with a question that stands in a JSON body.
+
+        For questions only: it is repeated like any other.
+
+        Args:
+            path: As of :meth:`get`.
+            body: JSON value.
+            read: As of :meth:`get`.
+            kind: Kind of request, which quotas of its own may count.
+        """
+        content = orjson.dumps(body)
+
+        def send(url: str, headers: Mapping[str, str]) -> Response:
+            typed = {**headers, "Content-Type": "application/json"}
+            return self._transport.post(url, content, typed)
+
+        return self._ask(path, send, read, kind)
+
+    def _ask(
+        self,
+        path: str,
+        send: Callable[[str, Mapping[str, str]], Response],
+        read: Callable[[Any], T],
+        kind: str,
+    ) -> Answer[T]:
         attempts = _Attempts(path, self._retry.delays)
         while True:
-            self._gate.take()
+            self._gate.take(kind)
             observed_at = self._gate.now()
             attempts.sent += 1
+            self.sent += 1
             try:
-                response = self._send(path, params)
+                response = send(*self._addressed(path))
                 raise_for_status(path, response, self._gate.now())
-                value = read(
-                    decode_json(response.body, response.headers.get("Content-Type", ""))
-                )
+                content_type = response.headers.get("Content-Type", "")
+                value = read(self._decode(response.body, content_type))
             except TransientSourceError as fault:
                 seconds, reason = attempts.next_pause(fault)
             else:
@@ -121,13 +167,13 @@ class RequestPath:
             _log.info("%s; asking again in %g s", reason, seconds)
             self._gate.pause(seconds, reason)
 
-    def _send(self, path: str, params: Mapping[str, str]) -> Response:
+    def _addressed(self, path: str) -> tuple[str, dict[str, str]]:
+        """Address of a path, and the header fields of a request to it."""
         # Without the slash, "@evil" would make the base address a user name.
         if not path.startswith("/"):
             raise SourceError(f"path {path!r} does not start with a slash")
         url = self._base_url + path
-        headers = {**self._headers, **self._auth.headers_for(url)}
-        return self._transport.get(url, params, headers)
+        return url, {**self._headers, **self._auth.headers_for(url)}
 
     def close(self) -> None:
         """Close the connections that were kept open."""

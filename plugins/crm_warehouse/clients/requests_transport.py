@@ -60,12 +60,28 @@ class RequestsTransport:
         self, url: str, params: Mapping[str, str], headers: Mapping[str, str]
     ) -> Response:
         """Send one GET request; see :class:`Transport`."""
+        return self._exchange("GET", url, headers, params=params)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Send one POST request; see :class:`Transport`."""
+        return self._exchange("POST", url, headers, body=body)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Response:
         deadline = time.monotonic() + self._timeout_seconds
         connect_seconds = min(self._timeout_seconds, MAX_CONNECT_SECONDS)
         with _sorted_errors():
-            response = self._session.get(
+            response = self._session.request(
+                method,
                 url,
                 params=params,
+                data=body,
                 headers=headers,
                 timeout=(connect_seconds, self._timeout_seconds),
                 allow_redirects=False,
@@ -74,10 +90,10 @@ class RequestsTransport:
         # close() gives a connection back that was read to its end, and cuts any other.
         with contextlib.closing(response):
             if response.status_code >= requests.codes.multiple_choices:
-                body = self._refusal_body(response, deadline)
+                received = self._refusal_body(response, deadline)
             else:
-                body = self._body(response, deadline, self._max_body_bytes)
-            return Response(response.status_code, response.headers, body)
+                received = self._body(response, deadline, self._max_body_bytes)
+            return Response(response.status_code, response.headers, received)
 
     def close(self) -> None:
         """Close the connections that were kept open."""

@@ -14,6 +14,10 @@ from crm_warehouse.errors import (
 _PASSING_STATUSES = frozenset({408, 423, 425, 429, 477})
 #: The source may name the pause in these.
 _THROTTLING_STATUSES = frozenset({429, 477, 503})
+#: HubSpot's word for the limit of a day, in a refusal that names no pause. The day is
+#: the account's, in a zone that the refusal does not tell: so ask again each hour.
+_DAILY_LIMIT = b'"DAILY"'
+_DAILY_PAUSE_SECONDS = 3_600.0
 
 
 class ThrottledError(TransientSourceError):
@@ -59,6 +63,8 @@ def raise_for_status(path: str, response: Response, now: datetime) -> None:
     seconds = None
     if status in _THROTTLING_STATUSES:
         seconds = retry_after_seconds(response.headers, now)
+    if status == 429 and seconds is None and _DAILY_LIMIT in response.body:
+        seconds = _DAILY_PAUSE_SECONDS
     if status == 429 or seconds is not None:
         raise ThrottledError(f"status {status}, the source wants a pause", seconds)
     raise TransientSourceError(f"status {status}")

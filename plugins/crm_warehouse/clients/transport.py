@@ -43,5 +43,8 @@ class Transport(Protocol):
             SourceError: The body is larger than the cap.
         """
 
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Send one POST request; arguments and errors as of :meth:`get`."""
+
     def close(self) -> None:
         """Close the connections that were kept open."""

@@ -28,6 +28,19 @@ _CONFIRMED_BY_ID = 200
 _ALWAYS_ALLOWED = 10
 
 
+class Gone(NamedTuple):
+    """Records that the source does not have any more.
+
+    Attributes:
+        source_ids: Their ids.
+        asked_at: When that was known of all of them at the earliest; what was
+            observed later lives.
+    """
+
+    source_ids: list[str]
+    asked_at: datetime
+
+
 @dataclass(slots=True)
 class Absences:
     """What a full load did not see.

@@ -42,11 +42,17 @@ class Entry:
             return f"sha256:{self.payload.digest}"
         return f"id:{self.source_id}"
 
-    def copy_line(self, empty_row: str, *, with_payload: bool) -> str:
-        """The entry as one line of COPY's text format for table ``chunk``."""
+    def copy_line(self, row: Row, empty_row: str, *, with_payload: bool) -> str:
+        """One line of COPY's text format for a chunk's table.
+
+        Args:
+            row: The entry's row, or one of those that it makes besides.
+            empty_row: What stands for a row that was rejected.
+            with_payload: Whether the payload is wanted too.
+        """
         source_id = (self.source_id or "").replace("\\", "\\\\")
         exact = self.payload.exact if with_payload else None
-        rejected = self.row.line is None
+        rejected = row.line is None
         return "\t".join(
             (
                 source_id,
@@ -55,8 +61,8 @@ class Entry:
                 self.payload.digest,
                 "t" if self.repeated else "f",
                 "t" if rejected else "f",
-                self.row.sync_hash or NULL,
-                empty_row if self.row.line is None else self.row.line,
+                row.sync_hash or NULL,
+                empty_row if row.line is None else row.line,
                 NULL if exact is None else "\\\\x" + exact.hex(),
                 self.payload.text.replace("\\", "\\\\") if with_payload else NULL,
             )
@@ -86,6 +92,11 @@ class SeenIds:
 class Chunk:
     """Collects records until they are worth a transaction.
 
+    Args:
+        mapping: Mapping of the records.
+        seen: What the job has seen before.
+        scope: Put before the keys of a job that reads several entities.
+
     Attributes:
         received: Records added, repetitions included.
         size_bytes: Characters of JSON held, as a bound for memory.
@@ -94,8 +105,9 @@ class Chunk:
         new_keys: Keys seen for the first time in this job.
     """
 
-    def __init__(self, mapping: Mapping, seen: SeenIds) -> None:
+    def __init__(self, mapping: Mapping, seen: SeenIds, scope: str = "") -> None:
         self._mapping = mapping
+        self._scope = scope
         self._seen = seen
         self._entries: dict[str, Entry] = {}
         self.received = 0
@@ -142,6 +154,7 @@ class Chunk:
         observed_at: str,
     ) -> None:
         key = source_id if source_id is not None else _ANONYMOUS + stored.digest
+        key = self._scope + key
         self.received += 1
         self.size_bytes += len(stored.text)
         is_new = self._seen.add(key)

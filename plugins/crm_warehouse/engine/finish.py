@@ -3,12 +3,13 @@
 from psycopg import sql
 
 from crm_warehouse.engine import jobs
-from crm_warehouse.engine.absences import Absences
+from crm_warehouse.engine.absences import Absences, Gone
+from crm_warehouse.engine.deletions import mark_deleted
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.share import hold_links, hold_rows, links_about
 from crm_warehouse.errors import CrmWarehouseError
 from crm_warehouse.spec import Entity
-from crm_warehouse.unified import Link, links_of, links_to
 
 
 def finish(
@@ -28,24 +29,48 @@ def finish(
         CrmWarehouseError: The counters do not add up.
     """
     with conn.transaction():
+        hold_rows(conn, source_system=job.source_system, entity_type=job.entity_type)
         deleted = _mark(conn, job, entity, absences) if job.job_type == "full" else 0
-        links = sorted({*links_of(entity.into), *links_to(entity.into)})
-        for table in sorted({link.table for link in links}):
-            conn.execute(query("lock_links"), {"table": table})
-        for link in links:
-            _link(conn, job, link)
+        link_rows(conn, job.source_system, [entity])
         conn.execute(query("move_watermark"), {"job_id": job.id})
-        ended = jobs.change(conn, "finish_job", job, deleted=deleted, requests=requests)
-        check_counters(ended)
-        jobs.count_metrics(conn, ended, ended.completed_at)
-        conn.execute(query("forget_ids"), {"job_id": job.id})
-        jobs.audit(
-            conn,
-            ended,
-            f"job.{ended.status}",
-            records_processed=ended.records_processed,
-            records_deleted=ended.records_deleted,
+        return end(conn, job, deleted=deleted, requests=requests)
+
+
+def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> None:
+    """Link what came late, in either direction; part of a transaction."""
+    links = sorted({link for entity in entities for link in links_about(entity)})
+    hold_links(conn, links)
+    for link in links:
+        statement = query(
+            "link_children",
+            table=sql.Identifier(link.table),
+            column=sql.Identifier(link.column),
+            source_column=sql.Identifier(link.child),
+            parent=sql.Identifier(link.parent),
         )
+        conn.execute(statement, {"source_system": source_system})
+
+
+def end(conn: Connection, job: Job, *, deleted: int, requests: int) -> Job:
+    """Write the job's end; part of its last transaction.
+
+    Args:
+        conn: In that transaction.
+        job: The job as last committed.
+        deleted: Deletions not yet counted in it.
+        requests: Requests not yet counted in it.
+    """
+    ended = jobs.change(conn, "finish_job", job, deleted=deleted, requests=requests)
+    check_counters(ended)
+    jobs.count_metrics(conn, ended, ended.completed_at)
+    conn.execute(query("forget_ids"), {"job_id": job.id})
+    jobs.audit(
+        conn,
+        ended,
+        f"job.{ended.status}",
+        records_processed=ended.records_processed,
+        records_deleted=ended.records_deleted,
+    )
     return ended
 
 
@@ -75,35 +100,9 @@ def check_counters(job: Job) -> None:
 
 
 def _mark(conn: Connection, job: Job, entity: Entity, absences: Absences) -> int:
-    names = {
-        "raw_table": sql.Identifier(entity.raw_table),
-        "table": sql.Identifier(entity.into),
-    }
-    values = {"source_system": job.source_system, "job_id": job.id}
-    row = conn.execute(
-        query("mark_deleted", **names), {**values, "ids": absences.gone}
-    ).fetchone()
+    deleted = mark_deleted(conn, job, entity, Gone(absences.gone, job.started_at))
     conn.execute(
-        query("resolve_deleted"),
-        {
-            **values,
-            "entity_type": job.entity_type,
-            "fingerprints": [f"id:{source_id}" for source_id in absences.gone],
-        },
+        query("mark_absent", raw_table=sql.Identifier(entity.raw_table)),
+        {"source_system": job.source_system, "absent": absences.doubtful},
     )
-    conn.execute(
-        query("mark_absent", raw_table=names["raw_table"]),
-        {**values, "absent": absences.doubtful},
-    )
-    return row[0] if row else 0
-
-
-def _link(conn: Connection, job: Job, link: Link) -> None:
-    statement = query(
-        "link_children",
-        table=sql.Identifier(link.table),
-        column=sql.Identifier(link.column),
-        source_column=sql.Identifier(link.child),
-        parent=sql.Identifier(link.parent),
-    )
-    conn.execute(statement, {"source_system": job.source_system})
+    return deleted

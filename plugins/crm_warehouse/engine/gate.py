@@ -69,6 +69,7 @@ class QuotaGate:
                 {
                     "source_system": source_system,
                     "name": quota.name,
+                    "kind": quota.kind,
                     "limit_requests": quota.requests,
                     "per_seconds": quota.per_seconds,
                 },
@@ -77,11 +78,11 @@ class QuotaGate:
         assert row is not None  # noqa: S101  a SELECT without FROM returns one row
         self._ahead: timedelta = row[0] - datetime.now(UTC)
 
-    def take(self) -> None:
-        """Wait until every quota allows one request, and count it."""
+    def take(self, kind: str = "") -> None:
+        """Wait until every quota of this kind allows one request, and count it."""
         while self._has_quotas:
             row = self._conn.execute(
-                "SELECT ops.take_quota(%s)", [self._source_system]
+                "SELECT ops.take_quota(%s, %s)", [self._source_system, kind]
             ).fetchone()
             wait = row[0] if row else 0.0
             if not wait:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Entity, Mode, Source, Via
@@ -26,6 +26,42 @@ def parse_since(text: str) -> datetime:
     if value > datetime.now(UTC):
         raise ConfigurationError(f"{text!r} lies in the future; nothing changed since")
     return value
+
+
+class JobRequest(Protocol):
+    """What every job is asked for with."""
+
+    @property
+    def source_system(self) -> str:
+        """Instance name that rows carry."""
+
+    @property
+    def entity_type(self) -> str:
+        """Entity, or ``webhooks``."""
+
+    @property
+    def mode(self) -> str:
+        """Becomes ``job_type``."""
+
+    @property
+    def via(self) -> str:
+        """Way in."""
+
+    @property
+    def restart(self) -> bool:
+        """Begin anew instead of resuming a dead job."""
+
+    @property
+    def triggered_by(self) -> str:
+        """``cli``, or ``airflow``."""
+
+    @property
+    def dag_id(self) -> str | None:
+        """Airflow's DAG id."""
+
+    @property
+    def run_id(self) -> str | None:
+        """Airflow's run id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +93,39 @@ class SyncRequest:
     triggered_by: str = "cli"
     dag_id: str | None = None
     run_id: str | None = None
+
+    @property
+    def entity_type(self) -> str:
+        """Name of the entity."""
+        return self.entity.name
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """One merge of what a source's webhooks announced.
+
+    Attributes:
+        source: Definition to run with.
+        source_system: Instance name that rows carry; the source's name by default.
+        triggered_by: ``cli``, or ``airflow``: for the audit trail.
+        dag_id: Airflow's DAG id, or None.
+        run_id: Airflow's run id, or None.
+        portal_id: Account that events must name, or None: any.
+        app_id: App that events must name, or None: any.
+    """
+
+    source: Source
+    source_system: str
+    triggered_by: str = "cli"
+    dag_id: str | None = None
+    run_id: str | None = None
+    portal_id: str | None = None
+    app_id: str | None = None
+
+    entity_type: ClassVar[str] = "webhooks"
+    mode: ClassVar[str] = "webhook"
+    via: ClassVar[str] = "webhook"
+    restart: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

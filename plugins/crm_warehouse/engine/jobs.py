@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from crm_warehouse.engine.job import Status, SyncRequest, SyncResult
+from crm_warehouse.engine.job import JobRequest, Status, SyncResult
 from crm_warehouse.engine.queries import query
 from crm_warehouse.errors import CrmWarehouseError, FencedError
 
@@ -116,11 +116,11 @@ def _fenced(job: Job) -> NoReturn:
 
 def claim(
     conn: Connection,
-    request: SyncRequest,
+    request: JobRequest,
     *,
     arguments: dict[str, Any],
-    window_start: datetime | None,
-    spec: dict[str, Any],
+    window_start: datetime | None = None,
+    spec: dict[str, Any] | None = None,
 ) -> Job:
     """The job to work on: the one to resume, else a new one. Holds the lock already.
 
@@ -129,11 +129,11 @@ def claim(
         request: What is asked for.
         arguments: What a job to resume must have been begun with.
         window_start: Start of a new job's window.
-        spec: Definition of the entity, for ``ops.source_specs``.
+        spec: Definition of the entity, for ``ops.source_specs``; None: of no one.
     """
     values = {
         "source_system": request.source_system,
-        "entity_type": request.entity.name,
+        "entity_type": request.entity_type,
         "job_type": request.mode,
         "via": request.via,
         "dag_id": request.dag_id,
@@ -163,9 +163,10 @@ def claim(
             cursor.execute(query("begin_job"), begun)
         job = cursor.fetchone()
         assert job is not None  # noqa: S101  both statements return their row
-        conn.execute(
-            query("save_spec"), {**values, "spec": Jsonb(spec), "job_id": job.id}
-        )
+        if spec is not None:
+            conn.execute(
+                query("save_spec"), {**values, "spec": Jsonb(spec), "job_id": job.id}
+            )
         if found:
             count_metrics(conn, job, found.completed_at)  # its failure is undone
         audit(conn, job, "job.resumed" if found else "job.begun")
@@ -173,7 +174,7 @@ def claim(
 
 
 def _cleared_window(
-    conn: Connection, request: SyncRequest, values: dict[str, Any]
+    conn: Connection, request: JobRequest, values: dict[str, Any]
 ) -> dict[str, Any]:
     """Window of the same Airflow run when it was cleared after its end, or {}."""
     if request.run_id is None:

@@ -9,12 +9,15 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine import jobs
+from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk, Entry, refuse
+from crm_warehouse.engine.deletions import mark_deleted
 from crm_warehouse.engine.jobs import Connection, Job
-from crm_warehouse.engine.mapping import NULL, Mapping
-from crm_warehouse.engine.queries import columns, query
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.row_merge import LinkMerge, RowMerge, Written
+from crm_warehouse.engine.share import hold_rows, share_links
 from crm_warehouse.spec import Entity
-from crm_warehouse.unified import links_of
 
 #: What one odd record can make PostgreSQL refuse; such a record is found by halving.
 _REFUSALS = (
@@ -45,7 +48,7 @@ class Loader:
     """Merges chunks of one entity.
 
     Args:
-        conn: Connection in autocommit mode that holds the entity's lock.
+        conn: Connection in autocommit mode that holds the job's lock.
         entity: What is loaded.
         mapping: Its compiled mapping.
         source_system: Instance name that the rows carry.
@@ -62,22 +65,42 @@ class Loader:
         with_raw: bool,
     ) -> None:
         self._conn = conn
+        self._entity = entity
         self._with_raw = with_raw
-        self._table = entity.into
         self._names = {"source_system": source_system, "entity_type": entity.name}
-        self._empty_row = "\t".join([NULL] * len(mapping.columns))
-        self._copy = sql.SQL("COPY chunk FROM STDIN (FORMAT text, NULL {})").format(
-            sql.Literal(NULL)
-        )
         self._merge_raw = query("merge_raw", table=sql.Identifier(entity.raw_table))
-        self._merge_rows = _merge_rows(entity, mapping)
-        self._merge_errors = query("merge_errors")
-        self._resolve_errors = query("resolve_errors")
-        conn.execute("DROP TABLE IF EXISTS pg_temp.chunk, pg_temp.chunk_errors")
-        conn.execute(query("create_chunk", mapped=_definitions(mapping)))
+        several = bool(mapping.also or mapping.links)
+        self._also = [
+            RowMerge(each, f"chunk_{each.into}", tell_ids=True) for each in mapping.also
+        ]
+        self._rows = RowMerge(mapping, "chunk", tell_ids=several)
+        self._links = [LinkMerge(entity.into, link.parent) for link in mapping.links]
+        self._make_tables()
 
-    def write(self, job: Job, chunk: Chunk, checkpoint: dict[str, Any] | None) -> Job:
+    def _make_tables(self) -> None:
+        merges = [*self._also, self._rows]
+        names = [sql.Identifier("pg_temp", merge.chunk_table) for merge in merges]
+        names.append(sql.Identifier("pg_temp", "chunk_errors"))
+        self._temporary = sql.SQL(", ").join(names)
+        self._conn.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self._temporary))
+        for merge in merges:
+            self._conn.execute(merge.create_chunk())
+        self._conn.execute(query("create_chunk_errors"))
+
+    def write(
+        self,
+        job: Job,
+        chunk: Chunk,
+        checkpoint: dict[str, Any] | None,
+        gone: Gone | None = None,
+    ) -> Job:
         """Merge the chunk and move the job on, or leave everything as it was.
+
+        Args:
+            job: The job as last committed.
+            chunk: Its records.
+            checkpoint: Where the reading stands behind them.
+            gone: Records that the source said do not exist.
 
         Returns:
             The job after the chunk.
@@ -86,9 +109,11 @@ class Loader:
             FencedError: A successor owns the job.
         """
         with self._conn.transaction():
-            self._conn.execute(query("share_links"), {"table": self._table})
+            hold_rows(self._conn, **self._names)
+            share_links(self._conn, self._entity)
             self._prefer_indexes()
             counts = self._merge(job, list(chunk))
+            deleted = mark_deleted(self._conn, job, self._entity, gone) if gone else 0
             self._conn.execute(
                 query("save_ids"),
                 {"job_id": job.id, "chunk": job.chunks, "ids": chunk.new_keys},
@@ -106,6 +131,7 @@ class Loader:
                 created=counts.created,
                 updated=counts.updated,
                 unchanged=processed - failed - counts.created - counts.updated,
+                deleted=deleted,
                 failed=failed,
                 new_rejects=counts.new_rejects,
                 warnings=chunk.warnings,
@@ -133,45 +159,50 @@ class Loader:
         half = len(entries) // 2
         for part in (entries[:half], entries[half:]):
             counts += self._merge(job, part)
-            self._conn.execute("TRUNCATE pg_temp.chunk, pg_temp.chunk_errors")
+            self._conn.execute(sql.SQL("TRUNCATE {}").format(self._temporary))
         return counts
 
     def _merge_once(self, job: Job, entries: Sequence[Entry]) -> _Counts:
         values = {**self._names, "job_id": job.id}
         counts = _Counts()
+        stored = [e for e in entries if e.source_id is not None and not _is_refused(e)]
         with self._conn.cursor() as cursor:
-            self._copy_entries(cursor, entries)
+            self._rows.copy(
+                cursor,
+                ((entry, entry.row) for entry in stored),
+                with_payload=self._with_raw,
+            )
             if self._with_raw:
                 cursor.execute(self._merge_raw, values)
-            repeated = [
-                entry.source_id
-                for entry in entries
-                if entry.repeated and entry.source_id is not None
-            ]
-            row = cursor.execute(
-                self._merge_rows,
-                {**values, "repeated": repeated, "replay": not self._with_raw},
-            ).fetchone()
-            assert row is not None  # noqa: S101  an aggregate returns one row
-            counts.created, counts.updated = row
+            written = self._merge_rows(cursor, stored, values)
+            counts.created, counts.updated = written.created, written.updated
             if self._copy_errors(cursor, entries):
-                row = cursor.execute(self._merge_errors, values).fetchone()
+                row = cursor.execute(query("merge_errors"), values).fetchone()
                 assert row is not None  # noqa: S101  an aggregate returns one row
                 counts.new_rejects = row[0]
-            cursor.execute(self._resolve_errors, values)
+            cursor.execute(query("resolve_errors"), values)
         return counts
 
-    def _copy_entries(
-        self, cursor: psycopg.Cursor[Any], entries: Sequence[Entry]
-    ) -> None:
-        lines = [
-            entry.copy_line(self._empty_row, with_payload=self._with_raw)
-            for entry in entries
-            if entry.source_id is not None and not _is_refused(entry)
-        ]
-        with cursor.copy(self._copy) as copy:
-            if lines:
-                copy.write("\n".join(lines) + "\n")
+    def _merge_rows(
+        self,
+        cursor: psycopg.Cursor[Any],
+        entries: Sequence[Entry],
+        values: dict[str, Any],
+    ) -> Written:
+        """Merge all rows that the entries make, parents first."""
+        repeated = [entry.source_id for entry in entries if entry.repeated]
+        values = {**values, "repeated": repeated, "replay": not self._with_raw}
+        besides: set[str] = set()
+        for index, merge in enumerate(self._also):
+            made = ((e, e.row.also[index]) for e in entries if e.row.also)
+            merge.copy(cursor, made, with_payload=False)
+            besides.update(merge.merge(cursor, values).ids)
+        written = self._rows.merge(cursor, values)
+        for links in self._links:
+            links.merge(cursor, {**values, "written": written.ids})
+        # A record whose main row stayed while another row of it moved was updated.
+        moved = besides.difference(written.ids, repeated)
+        return written._replace(updated=written.updated + len(moved))
 
     def _copy_errors(
         self, cursor: psycopg.Cursor[Any], entries: Sequence[Entry]
@@ -203,47 +234,3 @@ def _error_rows(entry: Entry) -> list[tuple[str | None, ...]]:
         (*head, "warning", w.error_type, w.message, w.field, None)
         for w in by_field.values()
     ]
-
-
-def _definitions(mapping: Mapping) -> sql.Composed:
-    pairs = zip(mapping.columns, mapping.column_types, strict=True)
-    return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-        for name, kind in pairs
-    )
-
-
-def _merge_rows(entity: Entity, mapping: Mapping) -> sql.Composed:
-    links = [link for link in links_of(entity.into) if link.child in mapping.columns]
-    parents = [
-        sql.SQL(
-            "LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
-            " WHERE p.source_system = %(source_system)s AND p.source_id = c.{child}"
-            " LIMIT 1) AS {alias} ON true"
-        ).format(
-            table=sql.Identifier(link.parent),
-            alias=sql.Identifier(f"parent_{link.column}"),
-            child=sql.Identifier(link.child),
-        )
-        for link in links
-    ]
-    parent_ids = [
-        sql.SQL("{}.id, ").format(sql.Identifier(f"parent_{link.column}"))
-        for link in links
-    ]
-    written = mapping.columns + [link.column for link in links]
-    return query(
-        "merge_rows",
-        table=sql.Identifier(entity.into),
-        columns=columns(mapping.columns),
-        chunk_columns=columns(mapping.columns, prefix="c"),
-        links=columns([link.column for link in links]),
-        parent_ids=sql.Composed(parent_ids),
-        parents=sql.SQL(" ").join(parents),
-        assignments=sql.Composed(
-            [
-                sql.SQL("{0} = excluded.{0}, ").format(sql.Identifier(name))
-                for name in written
-            ]
-        ),
-    )

@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from crm_warehouse.engine.job import SyncRequest
+from crm_warehouse.engine.job import JobRequest
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.errors import SyncConflictError
@@ -26,13 +26,13 @@ _POLL_SECONDS = 0.1
 
 
 @contextmanager
-def entity_lock(conn: Connection, request: SyncRequest) -> Iterator[None]:
+def entity_lock(conn: Connection, request: JobRequest) -> Iterator[None]:
     """Hold the lock of the request's (source, entity).
 
     Raises:
         SyncConflictError: Another sync of the entity is at work.
     """
-    name = f"crm_warehouse:{request.source_system}:{request.entity.name}"
+    name = f"crm_warehouse:{request.source_system}:{request.entity_type}"
     row = conn.execute("SELECT hashtextextended(%s, 0)", [name]).fetchone()
     assert row is not None  # noqa: S101  a SELECT without FROM returns one row
     key = row[0]
@@ -56,17 +56,17 @@ def _try(conn: Connection, key: int) -> bool:
     return bool(row and row[0])
 
 
-def _holder(conn: Connection, request: SyncRequest, key: int) -> dict[str, Any] | None:
+def _holder(conn: Connection, request: JobRequest, key: int) -> dict[str, Any] | None:
     values = {
         "source_system": request.source_system,
-        "entity_type": request.entity.name,
+        "entity_type": request.entity_type,
         "key": key,
     }
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query("find_lock_holder"), values).fetchone()
 
 
-def _is_orphan(holder: dict[str, Any], request: SyncRequest) -> bool:
+def _is_orphan(holder: dict[str, Any], request: JobRequest) -> bool:
     if holder["job_id"] is None:
         return False  # it is about to begin its job, or has just ended it
     same_run = request.run_id is not None and (
@@ -75,8 +75,8 @@ def _is_orphan(holder: dict[str, Any], request: SyncRequest) -> bool:
     return same_run or holder["idle_seconds"] > STALE_AFTER_SECONDS
 
 
-def _busy(request: SyncRequest, holder: dict[str, Any] | None) -> str:
-    who = f"{request.source_system} {request.entity.name}"
+def _busy(request: JobRequest, holder: dict[str, Any] | None) -> str:
+    who = f"{request.source_system} {request.entity_type}"
     if holder is None or holder["job_id"] is None:
         return f"another sync of {who} is at work; try again when it has ended"
     return (

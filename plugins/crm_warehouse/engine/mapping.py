@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crm_warehouse.engine import normalize, payload, values
-from crm_warehouse.spec import Entity, FieldMap, OnError, Path
+from crm_warehouse.engine.record_paths import (
+    LONGEST_ID,
+    getter,
+    link_column,
+    links_getter,
+    usable_id,
+)
+from crm_warehouse.spec import Entity, FieldMap, OnError
 from crm_warehouse.unified import UNIFIED
 
 #: NULL in COPY's text; a control character, because the usual ``\\N`` would make every
 #: row look as if it had something to escape.
 NULL = "\x01"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-LONGEST_ID = 512
 _WARN_ID = 255
 
 
@@ -37,12 +43,14 @@ class Row(NamedTuple):
         sync_hash: SHA-256 (hex) over ``line``.
         reject: Why the record cannot be a row, or None.
         warnings: Fields that could not be used.
+        also: The rows that the record makes in other tables.
     """
 
     line: str | None
     sync_hash: str | None
     reject: Problem | None
     warnings: list[Problem]
+    also: "tuple[Row, ...]" = ()
 
 
 class RejectError(Exception):
@@ -82,18 +90,27 @@ class Mapping:
         region: Country of phone numbers without a prefix.
 
     Attributes:
+        into: The unified table.
         columns: Columns of the unified table, in the order of a row's values.
         column_types: Their PostgreSQL types.
+        links: Parents of which a record may have several. Their lists follow the
+            columns in a row, as jsonb, and count in its hash.
+        also: Mappings of the same records into other tables.
     """
 
     def __init__(self, entity: Entity, region: str) -> None:
         schema = UNIFIED[entity.into]()
+        self.into = entity.into
+        self.links = entity.links
+        self.also = [Mapping(view, region) for view in entity.views()[:-1]]
+        self._links = [links_getter(link) for link in entity.links]
         self._fields: list[_Field] = []
         self._derived: list[_Derived] = []
         self.columns: list[str] = []
         self.column_types: list[str] = []
         taken = {str(path[0]) for line in entity.fields for path in line.paths}
         taken.add(str(entity.id_path[0]))
+        taken.update(str(link.path[0]) for link in entity.links)
         for index, line in enumerate(entity.fields):
             metadata = schema.fields[line.target].metadata
             kind = metadata["kind"]
@@ -111,14 +128,7 @@ class Mapping:
         """Id of the record as text, or None when it has no usable one."""
         if type(record) is not dict:
             return None
-        value = self._id(record)
-        if type(value) is int:
-            return str(value)
-        if type(value) is not str or not 0 < len(value) <= LONGEST_ID:
-            return None
-        if "\0" in value or not value.isprintable():
-            return None
-        return value
+        return usable_id(self._id(record))
 
     def version(self, record: dict[str, Any]) -> str | None:
         """Time of the source's last change as canonical text, or None."""
@@ -131,6 +141,24 @@ class Mapping:
 
     def map(self, record: Any, source_id: str | None) -> Row:
         """The record as a row, or the reason why it cannot be one."""
+        row = self._map(record, source_id)
+        if not self.also or row.line is None:
+            return row
+        rows = []
+        for mapping in self.also:
+            other = mapping.map(record, source_id)
+            if other.reject is not None:
+                return Row(None, None, _of_table(mapping.into, other.reject), [])
+            row.warnings.extend(_of_table(mapping.into, w) for w in other.warnings)
+            rows.append(other)
+        return row._replace(also=tuple(rows))
+
+    def line_columns(self) -> dict[str, str]:
+        """Names and types of everything that a row's line holds."""
+        types = dict(zip(self.columns, self.column_types, strict=True))
+        return types | {link_column(link.parent): "jsonb" for link in self.links}
+
+    def _map(self, record: Any, source_id: str | None) -> Row:
         if source_id is None:
             return Row(None, None, _missing_id(record), [])
         warnings: list[Problem] = []
@@ -140,6 +168,7 @@ class Mapping:
             row = [_value(field, record, warnings) for field in self._fields]
             for derived in self._derived:
                 row.append(self._normalize(derived, row, warnings))
+            row += [values.json(links(record)) for links in self._links]
         except RejectError as error:
             return Row(None, None, error.problem, [])
         line = self._storable("\t".join(row), row, warnings)
@@ -169,7 +198,7 @@ class Mapping:
             for index, value in enumerate(row):
                 row[index] = payload.clean_text(value)
                 if row[index] != value:
-                    warnings.append(_replaced(self.columns[index]))
+                    warnings.append(_replaced(list(self.line_columns())[index]))
             line = "\t".join(row)
         if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(row):
             line = "\t".join([value.translate(_ESCAPES) for value in row])
@@ -186,23 +215,6 @@ _TYPES = {
 }
 _EMPTY_IS_TEXT = frozenset({"text", "email", "phone"})
 _NO_LIMIT = 1 << 40
-
-
-def getter(path: Path) -> Callable[[Any], Any]:
-    """Function that reads ``path`` from a record; None where nothing stands there."""
-    if len(path) == 1:
-        key = path[0]
-        return lambda record: record.get(key)
-
-    def walk(record: Any) -> Any:
-        for step in path:
-            try:
-                record = record[step]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return record
-
-    return walk
 
 
 def _first_of(getters: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
@@ -295,6 +307,11 @@ def _absent(field: _Field, warnings: list[Problem]) -> str:
     if field.expected:
         warnings.append(_missing(field))
     return NULL
+
+
+def _of_table(table: str, problem: Problem) -> Problem:
+    """The problem, with a field that says which of the record's rows it is about."""
+    return problem._replace(field=f"{table}.{problem.field}")
 
 
 def _missing(field: _Field) -> Problem:

@@ -1,10 +1,8 @@
 """Run one sync, from claiming its job to its last transaction."""
 
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
-from typing import Any
 
 import psycopg
 
@@ -22,18 +20,10 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import Reader
 from crm_warehouse.engine.replay import Replayer
+from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
 from crm_warehouse.engine.settings import Settings
-from crm_warehouse.errors import ConfigurationError, FencedError, QuotaWaitError
+from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files import as_json
-
-#: Called when the job is claimed and after each committed chunk, with its counters.
-Progress = Callable[[SyncResult], None]
-
-#: An orphan that sits on rows or on the lock is cut off by the server itself.
-#: Compiling statements (jit) takes longer than they run.
-_SESSION_OPTIONS = (
-    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=120s -c jit=off"
-)
 
 
 def run_sync(
@@ -65,12 +55,12 @@ def run_sync(
         conninfo,
         autocommit=True,
         application_name=f"crm_warehouse {request.source_system} {request.entity.name}",
-        options=with_options(conninfo, _SESSION_OPTIONS),
+        options=with_options(conninfo, SESSION_OPTIONS),
     ) as conn:
         chosen = settings.load(conn, request)
         with entity_lock(conn, request):
             job = _claim(conn, request, chosen)
-            run = _Run(conn, request, chosen, job, progress)
+            run = _SyncRun(conn, request, chosen, job, progress)
             return run.execute(conninfo, open_client, max_wait_seconds)
 
 
@@ -119,8 +109,8 @@ def _window_start(conn: Connection, request: SyncRequest) -> datetime | None:
     return watermark - request.source.overlap if watermark else None
 
 
-class _Run:
-    """One process's work on one job."""
+class _SyncRun(JobRun):
+    """One process's work on one sync."""
 
     def __init__(
         self,
@@ -130,61 +120,28 @@ class _Run:
         job: Job,
         progress: Progress | None,
     ) -> None:
-        self._conn = conn
+        super().__init__(conn, job, progress)
         self._request = request
         self._settings = chosen
-        self._job = job
-        self._progress = progress
-        self._uncounted_requests = 0
 
-    def execute(
+    def work(
         self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
-    ) -> SyncResult:
-        try:
-            self._note(self._job)
-            if self._request.mode == "replay":
-                self._job = self._replay()
-            else:
-                self._job = self._read(conninfo, open_client, max_wait_seconds)
-        except QuotaWaitError as wait:
-            self._job = jobs.park(
-                self._conn,
-                self._job,
-                wait.resume_at,
-                wait.reason,
-                self._uncounted_requests,
-            )
-        except FencedError:
-            raise
-        except Exception as error:
-            self._fail(error)
-            raise
-        return self._job.result()
-
-    def _fail(self, error: Exception) -> None:
-        """Record the failure, unless the warehouse cannot be written to just now.
-
-        The job then stays ``running`` and its lock free: the next sync resumes it.
-        """
-        if self._conn.closed:
-            return
-        jobs.stop(self._conn, self._job, error, self._uncounted_requests)
-
-    def _note(self, job: Job) -> None:
-        self._job = job
-        if self._progress is not None:
-            self._progress(job.result())
+    ) -> Job:
+        """Read the window, or replay."""
+        if self._request.mode == "replay":
+            return self._replay()
+        return self._read(conninfo, open_client, max_wait_seconds)
 
     def _replay(self) -> Job:
         mapping, loader, seen = self._tools()
         job = Replayer(
             self._conn,
-            self._job,
+            self.job,
             self._request.entity,
             loader,
             mapping,
             seen,
-            self._note,
+            self.note,
         ).replay()
         return finish(self._conn, job, self._request.entity, Absences([], []), 0)
 
@@ -204,22 +161,22 @@ class _Run:
             mapping, loader, seen = self._tools()
             reader = Reader(
                 self._conn,
-                self._job,
+                self.job,
                 request.entity,
                 client,
                 loader,
                 mapping,
                 seen,
                 self._settings.page_size,
-                self._note,
+                self.note,
                 stop,
             )
-            self._job = reader.read()
+            self.job = reader.read()
             absences = Absences([], [])
             if request.mode == "full":
                 check = AbsenceCheck(
                     self._conn,
-                    self._job,
+                    self.job,
                     request.entity,
                     client,
                     gate,
@@ -229,10 +186,10 @@ class _Run:
                 absences = self._find_absences(check, Chunk(mapping, seen), loader)
         return finish(
             self._conn,
-            self._job,
+            self.job,
             request.entity,
             absences,
-            self._uncounted_requests,
+            self.uncounted_requests,
         )
 
     def _find_absences(
@@ -241,9 +198,9 @@ class _Run:
         try:
             absences = check.find(found_alive)
         finally:
-            self._uncounted_requests += check.requests
+            self.uncounted_requests += check.requests
         if len(found_alive):
-            self._job = loader.write(self._job, found_alive, self._job.checkpoint)
+            self.job = loader.write(self.job, found_alive, self.job.checkpoint)
         return absences
 
     def _tools(self) -> tuple[Mapping, Loader, SeenIds]:
@@ -256,7 +213,4 @@ class _Run:
             request.source_system,
             with_raw=request.mode != "replay",
         )
-        keys: list[tuple[Any, ...]] = self._conn.execute(
-            query("load_ids"), {"job_id": self._job.id}
-        ).fetchall()
-        return mapping, loader, SeenIds(key for (key,) in keys)
+        return mapping, loader, load_seen(self._conn, self.job)

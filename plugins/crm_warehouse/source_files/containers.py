@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from crm_warehouse.source_files.fields import Described, Text, kind_of, nearest
+from crm_warehouse.source_files.fields import Choice, Described, Text, kind_of, nearest
 
 
 class Items(Described):
@@ -70,7 +70,11 @@ class Named(Described):
     """
 
     def __init__(
-        self, description: str, name: Text, item: fields.Field[Any], **options: Any
+        self,
+        description: str,
+        name: Text | Choice,
+        item: fields.Field[Any],
+        **options: Any,
     ) -> None:
         super().__init__(description, **options)
         self.name_field = name

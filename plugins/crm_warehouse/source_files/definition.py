@@ -33,13 +33,15 @@ def _object(value: Any, leave_out: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _json(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json("", inner) for key, inner in sorted(value.items())}
     if isinstance(value, timedelta):
         return value.total_seconds()
     if is_dataclass(value):
         return _object(value, leave_out=())
     if not isinstance(value, tuple):
         return value
-    if name.endswith("_path"):
+    if name.endswith("path"):
         return format_path(value)
     if name == "paths":
         return [format_path(path) for path in value]

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 
 from crm_warehouse.source_files import paths
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
-from crm_warehouse.source_files.fields import Choice, Number, Text
+from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.mapping import Origin, Rule, columns_of
 from crm_warehouse.source_files.schemas import EntitySchema, SourceSchema
 from crm_warehouse.unified import UNIFIED
@@ -92,6 +92,11 @@ def _(field: Choice) -> Json:
 
 
 @_form.register
+def _(_field: Flag) -> Json:
+    return {"type": "boolean"}
+
+
+@_form.register
 def _(field: Number) -> Json:
     return {
         "type": "integer" if field.whole else "number",
@@ -121,8 +126,12 @@ def _(field: Named) -> Json:
 
 
 def _reference(field: fields.Field[Any]) -> Json:
-    name = "rule" if isinstance(field, Rule) else "entity"
-    return {"$ref": f"#/$defs/{name}"}
+    """Form of a named item; what stands in ``$defs`` is pointed at."""
+    if isinstance(field, Rule):
+        return {"$ref": "#/$defs/rule"}
+    if isinstance(field, Part) and field.schema is EntitySchema:
+        return {"$ref": "#/$defs/entity"}
+    return _form(field)
 
 
 @_form.register

@@ -123,6 +123,15 @@ class Choice(Described):
         return value
 
 
+class Flag(Described):
+    """true or false."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(f"must be true or false, not {kind_of(value)}")
+        return value
+
+
 class Number(Described):
     """A number between two bounds, inclusive.
 

@@ -1,11 +1,11 @@
 """Schemas of the parts of a source file; each loads as an object of ``spec``."""
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from marshmallow import ValidationError, post_load, validates_schema
 
 from crm_warehouse.source_files import values
-from crm_warehouse.source_files.fields import Choice, Number
+from crm_warehouse.source_files.fields import Number
 from crm_warehouse.source_files.strict import StrictSchema
 from crm_warehouse.spec import Deletes, Paging, Quota, Retry
 
@@ -17,6 +17,11 @@ class QuotaSchema(StrictSchema):
     requests = Number("Requests allowed in the window.", 1, 1_000_000_000)
     per = values.seconds(
         "Length of the sliding window, e.g. 1h.", attribute="per_seconds"
+    )
+    kind = values.name(
+        "Kind of request that alone counts, by the client's word, e.g. search. "
+        "Absent: every request.",
+        default="",
     )
 
     @post_load
@@ -47,10 +52,10 @@ class FixedSchema(StrictSchema):
 
 
 class PagingSchema(StrictSchema):
-    """How list endpoints are walked."""
+    """What the styles of paging have in common."""
 
-    style = Choice("number: pages are counted from 1 until the last.", ["number"])
-    page_param = values.words("Query parameter of the page number.")
+    style: ClassVar[Literal["number", "cursor"]]
+
     size_param = values.words("Query parameter of the page size.")
     size = Number("Records asked for per request unless a run says otherwise.", 1, 1000)
     max_size = Number("Most records that the API allows per request.", 1, 1000)
@@ -64,7 +69,40 @@ class PagingSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Paging:
-        return Paging(**data)
+        return Paging(style=self.style, **data)
+
+
+class NumberedPagingSchema(PagingSchema):
+    """Pages are counted from 1 until the last."""
+
+    style = "number"
+    page_param = values.words("Query parameter of the page number.")
+
+
+class CursorPagingSchema(PagingSchema):
+    """Each page brings the cursor of the next."""
+
+    style = "cursor"
+    cursor_param = values.words(
+        "Query parameter of the cursor.", attribute="page_param"
+    )
+    next = values.record_path(
+        "Place of the next page's cursor in the answer; the last page has none.",
+        attribute="next_path",
+    )
+
+
+class LinkSchema(StrictSchema):
+    """Where a record names its parents of one kind."""
+
+    origin = values.record_path("Place of their list in the record.", key="from")
+    id = values.record_path("Place of a parent's id in an element of the list.")
+    type = values.record_path("Place of the kind of link there.", default=None)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        paths = {"path": "origin", "id_path": "id", "type_path": "type"}
+        return {name: data[key] for name, key in paths.items()}
 
 
 class DeletesSchema(StrictSchema):

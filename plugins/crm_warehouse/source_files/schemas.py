@@ -10,17 +10,19 @@ from marshmallow import ValidationError, post_load, validates_schema
 
 from crm_warehouse.source_files import mapping, names, values
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
-from crm_warehouse.source_files.fields import Choice, Number, Text
+from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.parts import (
+    CursorPagingSchema,
     DeletesSchema,
     ExponentialSchema,
     FixedSchema,
-    PagingSchema,
+    LinkSchema,
+    NumberedPagingSchema,
     QuotaSchema,
 )
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import Deletes, Entity, Source
-from crm_warehouse.unified import UNIFIED
+from crm_warehouse.spec import Deletes, Entity, LinkMap, Source
+from crm_warehouse.unified import LINK_TABLES, UNIFIED
 
 
 class EntitySchema(StrictSchema):
@@ -43,7 +45,8 @@ class EntitySchema(StrictSchema):
         default=None,
     )
     since_param = values.words(
-        "Query parameter for 'changed since'. Absent: every run reads everything.",
+        "Query parameter, or searched property, for 'changed since'. Absent: every "
+        "run reads everything.",
         default=None,
     )
     schedule = values.cron("Cron of incremental runs, in UTC.", default=None)
@@ -57,6 +60,34 @@ class EntitySchema(StrictSchema):
         mapping.Rule("Place of the value."),
         attribute="fields",
     )
+    also = Named(
+        "Unified tables that each record fills besides, with their mappings.",
+        Choice("Another unified table.", UNIFIED),
+        Named(
+            "Unified column: place in the record.",
+            Text("A column of the unified table."),
+            mapping.Rule("Place of the value."),
+        ),
+        default={},
+    )
+    links = Named(
+        "Parents of which a record may have several, by their unified table.",
+        Choice("Unified table of the parents.", UNIFIED),
+        Part("Where the record names them.", LinkSchema),
+        default={},
+    )
+    endpoints = Named(
+        "More paths of this entity, by the client's words for them.",
+        values.name("The client's word."),
+        values.endpoint("Path under the base URL."),
+        default={},
+    )
+    associations = Named(
+        "Kinds of records that belong to each record, and the path that tells which.",
+        values.name("Kind of record, as the source calls it."),
+        values.endpoint("Path under the base URL."),
+        default={},
+    )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_map(
@@ -64,10 +95,35 @@ class EntitySchema(StrictSchema):
     ) -> None:
         if "into" not in data:
             return
+        problems: dict[str, Any] = {}
         loaded = data.get("fields", {})
         found = mapping.map_problems(data["into"], original.get("map"), loaded)
         if found:
-            raise ValidationError({"map": found})
+            problems["map"] = found
+        if found := _also_problems(data, original.get("also")):
+            problems["also"] = found
+        if found := _link_problems(data):
+            problems["links"] = found
+        if problems:
+            raise ValidationError(problems)
+
+
+def _also_problems(data: dict[str, Any], original: Any) -> dict[str, Any]:
+    problems: dict[str, Any] = {}
+    for table, loaded in data.get("also", {}).items():
+        if table == data["into"]:
+            problems[table] = ["is the table of into already; map it there"]
+        elif found := mapping.map_problems(table, original[table], loaded):
+            problems[table] = found
+    return problems
+
+
+def _link_problems(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        parent: [f"{data['into']} have no table of links to {parent}"]
+        for parent in data.get("links", {})
+        if (data["into"], parent) not in LINK_TABLES
+    }
 
 
 class SourceSchema(StrictSchema):
@@ -90,7 +146,11 @@ class SourceSchema(StrictSchema):
         "strategy",
         {"exponential": ExponentialSchema, "fixed": FixedSchema},
     )
-    paging = Part("How list endpoints are walked.", PagingSchema)
+    paging = Variant(
+        "How list endpoints are walked.",
+        "style",
+        {"number": NumberedPagingSchema, "cursor": CursorPagingSchema},
+    )
     timeout = values.seconds(
         "Longest wait for one answer.", attribute="timeout_seconds", default=30.0
     )
@@ -101,6 +161,9 @@ class SourceSchema(StrictSchema):
         "Country whose phone numbers need no prefix.",
         pattern=r"[A-Z]{2}",
         hint="is no country; write two capital letters, e.g. US",
+    )
+    webhooks = Flag(
+        "Whether the source announces changes by webhook.", default=False
     )
     entities = Named(
         "The kinds of records, by name.",
@@ -120,8 +183,21 @@ class SourceSchema(StrictSchema):
             key: Entity(
                 source=name,
                 name=key,
-                **parts | {"fields": mapping.field_maps(parts["fields"])},
+                **parts | _mapped(parts),
             )
             for key, parts in data.pop("entities").items()
         }
         return Source(name=name, entities=entities, **data)
+
+
+def _mapped(parts: dict[str, Any]) -> dict[str, Any]:
+    """The loaded mappings of an entity as objects."""
+    return {
+        "fields": mapping.field_maps(parts["fields"]),
+        "also": {
+            into: mapping.field_maps(lines) for into, lines in parts["also"].items()
+        },
+        "links": tuple(
+            LinkMap(parent, **places) for parent, places in parts["links"].items()
+        ),
+    }

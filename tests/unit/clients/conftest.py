@@ -8,11 +8,14 @@ import pytest
 
 from crm_warehouse.clients.interface import SourceClient
 from crm_warehouse.clients.registry import build_client
+from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Deletes, Entity, Paging, Quota, Retry, Source
+from tests.unit.clients.hubspot_portal import Portal
 from tests.unit.clients.recording_gate import RecordingGate
 from tests.unit.clients.scripted_server import ScriptedServer
 
 TOKEN = "t0p-secret-key"
+HUBSPOT = load_source(default_directory() / "hubspot.yaml")
 
 
 @pytest.fixture
@@ -82,5 +85,22 @@ def impatient_client(
     """Waits a fifth of a second for an answer, and repeats nothing."""
     hurried = dataclasses.replace(source, timeout_seconds=0.2, retry=Retry(()))
     built = build_client(hurried, base_url=server.base_url, token=TOKEN, gate=gate)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def portal(server: ScriptedServer) -> Portal:
+    """The HubSpot account that the server answers for: contacts."""
+    account = Portal()
+    server.run(account)
+    return account
+
+
+@pytest.fixture
+def hubspot(
+    server: ScriptedServer, gate: RecordingGate, portal: Portal
+) -> Iterator[SourceClient]:
+    built = build_client(HUBSPOT, base_url=server.base_url, token=TOKEN, gate=gate)
     yield built
     built.close()

@@ -25,7 +25,7 @@ class RecordingGate:
         self.reasons: list[str] = []
         self.clock = START
 
-    def take(self) -> None:
+    def take(self, kind: str = "") -> None:
         if self.quota is not None and self.taken >= self.quota:
             raise QuotaWaitError(
                 self.clock + timedelta(hours=1), "hourly quota used up"

@@ -29,6 +29,11 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     target: str
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 Script = Callable[[Request], Reply]
@@ -114,8 +119,12 @@ def _handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1
         disable_nagle_algorithm = True
 
+        def do_POST(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
             server.connections.add(self.client_address)
+            length = int(self.headers.get("Content-Length", 0))
             parts = urlsplit(self.path)
             reply = server.reply_to(
                 Request(
@@ -123,6 +132,7 @@ def _handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                     query=dict(parse_qsl(parts.query)),
                     headers=dict(self.headers.items()),
                     target=self.path,
+                    body=self.rfile.read(length),
                 )
             )
             if reply.wire:

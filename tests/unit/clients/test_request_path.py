@@ -10,6 +10,7 @@ import pytest
 
 from crm_warehouse.clients.auth import BearerAuth
 from crm_warehouse.clients.interface import SourceClient, Window
+from crm_warehouse.clients.decoding import decode_json
 from crm_warehouse.clients.request_path import MAX_THROTTLES, RequestPath
 from crm_warehouse.clients.requests_transport import RequestsTransport
 from crm_warehouse.errors import (
@@ -317,6 +318,7 @@ def request_path(base_url: str, auth_url: str | None = None) -> RequestPath:
         retry=Retry(()),
         base_url=base_url,
         headers={},
+        decode=decode_json,
     )
 
 

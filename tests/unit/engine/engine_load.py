@@ -48,12 +48,12 @@ class Load:
         self.mapping = Mapping(entity, source.region)
         self.seen = SeenIds()
         request = SyncRequest(
-            source, entity, source_system="genius", mode=mode, restart=True
+            source, entity, source_system=source.name, mode=mode, restart=True
         )
         self.job: Job = jobs.claim(
             conn, request, arguments={}, window_start=None, spec={}
         )
-        self.loader = Loader(conn, entity, self.mapping, "genius", with_raw=with_raw)
+        self.loader = Loader(conn, entity, self.mapping, source.name, with_raw=with_raw)
 
     def chunk(self, records: Iterable[Any], observed: datetime = NOON) -> Chunk:
         chunk = Chunk(self.mapping, self.seen)

@@ -113,10 +113,14 @@ WRONG = [
     ("size: 50", "size: 101", "10:65: paging.size: 101 is more than max_size, 100"),
     (
         "style: number",
-        "style: cursor",
-        "10:10: paging.style: unknown word 'cursor'; known: number",
+        "style: cursr",
+        "10:10: paging.style: unknown word 'cursr'; did you mean 'cursor'?",
     ),
-    ("style: number", "style: 1", "10:10: paging.style: must be text, not a number"),
+    (
+        "style: number",
+        "style: 1",
+        "10:10: paging.style: unknown word 1; known: number, cursor",
+    ),
     (
         "region: US",
         "region: usa",

@@ -1,16 +1,18 @@
-"""What clients of JSON APIs with numbered pages have in common."""
+"""What clients of REST APIs have in common: lists in pages, records by id."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from crm_warehouse.clients.auth import Auth, BearerAuth
-from crm_warehouse.clients.interface import Gate, Page, Window
-from crm_warehouse.clients.listing import value_at
+from crm_warehouse.clients.cursor import walk_cursor_pages
+from crm_warehouse.clients.decoding import decode_json
+from crm_warehouse.clients.interface import Found, Gate, Page, Window
+from crm_warehouse.clients.listing import Listing, read_listing, value_at
 from crm_warehouse.clients.paging import walk_numbered_pages
-from crm_warehouse.clients.request_path import RequestPath
+from crm_warehouse.clients.request_path import Answer, RequestPath
 from crm_warehouse.clients.transport import Transport
 from crm_warehouse.errors import (
     ConfigurationError,
@@ -20,13 +22,15 @@ from crm_warehouse.errors import (
 )
 from crm_warehouse.spec import Entity, Source
 
+#: ``style`` of a source's paging -> what walks such lists.
+_WALKERS = {"number": walk_numbered_pages, "cursor": walk_cursor_pages}
 _GONE_STATUSES = (404, 410)
 #: Ids that an address would swallow: even quoted, HTTP libraries resolve the dots.
 _NO_PATH_SEGMENTS = ("", ".", "..")
 
 
-class JsonApiClient:
-    """Client of a JSON API; one subclass per source says what is odd about it.
+class RestClient:
+    """Client of a REST API; one subclass per source says what is odd about it.
 
     Args:
         source: Definition of the source.
@@ -55,6 +59,7 @@ class JsonApiClient:
         transport: Transport,
     ) -> None:
         self._source = source
+        self._gate = gate
         self._request_path = RequestPath(
             transport,
             gate=gate,
@@ -62,11 +67,24 @@ class JsonApiClient:
             retry=source.retry,
             base_url=base_url,
             headers=self.headers,
+            decode=self.decode,
         )
+
+    def decode(self, body: bytes, content_type: str) -> Any:
+        """How this API writes its answers."""
+        return decode_json(body, content_type)
 
     def make_auth(self, base_url: str, token: str) -> Auth:
         """How this API wants to be shown the token."""
         return BearerAuth(base_url, token)
+
+    def read_list(self, entity: Entity, decoded: Any) -> Listing:
+        """How this API shows a page of a list.
+
+        Raises:
+            TransientSourceError: The answer holds no list.
+        """
+        return read_listing(decoded, entity.records_path)
 
     def iter_pages(
         self,
@@ -80,13 +98,15 @@ class JsonApiClient:
         params = {}
         if entity.since_param is not None and window.since is not None:
             params[entity.since_param] = iso_seconds(window.since)
-        return walk_numbered_pages(
+        paging = self._source.paging
+        return _WALKERS[paging.style](
             self._request_path,
             entity,
-            self._source.paging,
+            paging,
             params=params,
             checkpoint=checkpoint,
             page_size=page_size,
+            read=lambda decoded: self.read_list(entity, decoded),
         )
 
     def fetch(self, entity: Entity, source_id: str) -> dict[str, Any] | None:
@@ -96,6 +116,24 @@ class JsonApiClient:
             ConfigurationError: The entity has no ``deletes.confirm_path``.
             SourceError: The id cannot stand in an address, so nothing is known.
         """
+        answer = self._ask_for(entity, source_id)
+        return answer.value if answer is not None else None
+
+    def fetch_many(self, entity: Entity, source_ids: Sequence[str]) -> Found:
+        """Records by id, one request each; see :class:`SourceClient`."""
+        begun = self._gate.now()
+        answers = [self._ask_for(entity, source_id) for source_id in source_ids]
+        found = [answer for answer in answers if answer is not None]
+        return Found(
+            records=[answer.value for answer in found],
+            observed_at=begun,
+            # A refusal that says "not here" is one request.
+            requests=sum(a.requests for a in found) + len(answers) - len(found),
+        )
+
+    def _ask_for(
+        self, entity: Entity, source_id: str, params: Mapping[str, str] | None = None
+    ) -> Answer[dict[str, Any]] | None:
         template = entity.deletes.confirm_path
         if template is None:
             raise ConfigurationError(
@@ -105,8 +143,8 @@ class JsonApiClient:
         path = template.replace("{id}", _path_segment(source_id))
         try:
             return self._request_path.get(
-                path, {}, lambda decoded: _read_record(decoded, entity)
-            ).value
+                path, params or {}, lambda decoded: _read_record(decoded, entity)
+            )
         except RequestRefusedError as error:
             if error.status in _GONE_STATUSES:
                 return None
@@ -140,12 +178,13 @@ def _path_segment(source_id: str) -> str:
 
 
 def _read_record(decoded: Any, entity: Entity) -> dict[str, Any]:
-    """A record, bare or in the envelope of the lists.
+    """A record: bare, in the envelope of the lists, or named as it is named there.
 
     Raises:
-        TransientSourceError: Neither; it must not be taken for "does not exist".
+        TransientSourceError: None; it must not be taken for "does not exist".
     """
-    for candidate in (decoded, value_at(decoded, entity.records_path)):
+    path = entity.records_path
+    for candidate in (decoded, value_at(decoded, path), value_at(decoded, path[-1:])):
         if not isinstance(candidate, dict):
             continue
         if value_at(candidate, entity.id_path) is not None:

@@ -1,0 +1,102 @@
+"""Webhook deliveries become events, each known once."""
+
+import zlib
+from collections.abc import Collection
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from crm_warehouse.clients.registry import WEBHOOK_PARSERS
+from crm_warehouse.clients.webhook_events import WebhookEvent
+from crm_warehouse.engine import payload
+from crm_warehouse.engine.job import WebhookRequest
+from crm_warehouse.engine.jobs import Connection
+from crm_warehouse.engine.queries import query
+from crm_warehouse.errors import SourceError
+
+#: Deliveries of one transaction; each has at most some hundred events.
+_BATCH = 100
+#: Longest body that is unpacked; the receiver takes 2 MB.
+_MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+def explode_deliveries(
+    conn: Connection, request: WebhookRequest, entities: Collection[str]
+) -> None:
+    """Write the events of all pending deliveries; the caller is alone at it.
+
+    Args:
+        conn: Connection in autocommit mode.
+        request: Whose deliveries, and which account and app they must name.
+        entities: Entities that are loaded; events of others are ignored.
+    """
+    parse = WEBHOOK_PARSERS[request.source.client]
+    values = {"source_system": request.source_system, "limit": _BATCH}
+    while True:
+        pending = conn.execute(query("pending_deliveries"), values).fetchall()
+        if not pending:
+            return
+        events: list[dict[str, Any]] = []
+        outcomes: list[dict[str, Any]] = []
+        for delivery_id, body in pending:
+            try:
+                found = parse(
+                    _unpacked(body), portal_id=request.portal_id, app_id=request.app_id
+                )
+            except SourceError as error:
+                outcomes.append({"id": delivery_id, "error_message": str(error)})
+                continue
+            outcomes.append({"id": delivery_id, "error_message": None})
+            events += [
+                _row(delivery_id, position, event, entities)
+                for position, event in enumerate(found)
+            ]
+        with conn.transaction():
+            conn.execute(query("save_events"), {**values, "events": Jsonb(events)})
+            conn.execute(query("settle_deliveries"), {"deliveries": Jsonb(outcomes)})
+
+
+def _unpacked(body: bytes) -> bytes:
+    """The signed bytes.
+
+    Raises:
+        SourceError: They cannot be had.
+    """
+    unpacker = zlib.decompressobj()
+    try:
+        signed = unpacker.decompress(body, _MAX_BODY_BYTES)
+    except zlib.error:
+        raise SourceError("the stored body is damaged") from None
+    if unpacker.unconsumed_tail:
+        raise SourceError(f"the body is larger than {_MAX_BODY_BYTES} bytes")
+    return signed
+
+
+def _row(
+    delivery_id: int, position: int, event: WebhookEvent, entities: Collection[str]
+) -> dict[str, Any]:
+    state, reason = _state(event, entities)
+    moment = event.occurred_at
+    return {
+        "delivery_id": delivery_id,
+        "position": position,
+        "entity_type": event.entity_type,
+        "object_id": event.object_id,
+        "event_type": event.event_type,
+        "event_id": event.event_id,
+        "occurred_at": moment.isoformat() if moment else None,
+        "payload": payload.clean(event.payload),
+        "dedupe_key": event.dedupe_key,
+        "state": state,
+        "reason": reason,
+    }
+
+
+def _state(event: WebhookEvent, entities: Collection[str]) -> tuple[str, str | None]:
+    if event.problem is not None:
+        return "failed", event.problem
+    if event.entity_type is None:
+        return "ignored", "an event of this kind changes no record that is loaded"
+    if event.entity_type not in entities:
+        return "ignored", f"the source's file has no entity {event.entity_type}"
+    return "pending", None

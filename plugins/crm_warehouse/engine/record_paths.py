@@ -1,0 +1,63 @@
+"""Reading places of a record: values, ids, and lists of parents."""
+
+from collections.abc import Callable
+from typing import Any
+
+from crm_warehouse.spec import LinkMap, Path
+
+LONGEST_ID = 512
+
+
+def getter(path: Path) -> Callable[[Any], Any]:
+    """Function that reads ``path`` from a record; None where nothing stands there."""
+    if len(path) == 1:
+        key = path[0]
+        return lambda record: record.get(key)
+
+    def walk(record: Any) -> Any:
+        for step in path:
+            try:
+                record = record[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return record
+
+    return walk
+
+
+def usable_id(value: Any) -> str | None:
+    """An id as text, or None when it is none that the warehouse can keep."""
+    if type(value) is int:
+        return str(value)
+    if type(value) is not str or not 0 < len(value) <= LONGEST_ID:
+        return None
+    if "\0" in value or not value.isprintable():
+        return None
+    return value
+
+
+def link_column(parent: str) -> str:
+    """Column of a chunk that lists a record's parents of one kind."""
+    return f"links_{parent}"
+
+
+def links_getter(link: LinkMap) -> Callable[[Any], list[list[str]]]:
+    """Function that lists a record's parents of one kind, each once.
+
+    Its elements are ``[id, type]``, in the source's order; elements without a usable
+    id are left out.
+    """
+    get_list, get_id = getter(link.path), getter(link.id_path)
+    get_type = getter(link.type_path) if link.type_path else None
+
+    def links(record: Any) -> list[list[str]]:
+        found: dict[tuple[str, str], None] = {}
+        listed = get_list(record)
+        for element in listed if isinstance(listed, list) else ():
+            parent_id = usable_id(get_id(element)) if type(element) is dict else None
+            if parent_id is not None:
+                kind = usable_id(get_type(element)) if get_type else None
+                found[parent_id, kind or ""] = None
+        return [[parent_id, kind] for parent_id, kind in found]
+
+    return links

@@ -1,0 +1,144 @@
+"""One table's part of a chunk: copied to a temporary table, merged from there."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from crm_warehouse.engine.chunk import Entry
+from crm_warehouse.engine.mapping import NULL, Mapping, Row
+from crm_warehouse.engine.queries import columns, query
+from crm_warehouse.engine.record_paths import link_column
+from crm_warehouse.unified import LINK_TABLES, links_of
+
+
+class Written(NamedTuple):
+    """What one merge wrote.
+
+    Attributes:
+        created: Rows that are new; records seen before in the job left out.
+        updated: Rows that changed; likewise.
+        ids: Source ids of both, records seen before included; empty unless asked for.
+    """
+
+    created: int
+    updated: int
+    ids: list[str]
+
+
+class RowMerge:
+    """Rows of one mapping.
+
+    Args:
+        mapping: The mapping.
+        chunk_table: Temporary table to copy into.
+        tell_ids: Whether the ids of written rows are wanted.
+    """
+
+    def __init__(self, mapping: Mapping, chunk_table: str, *, tell_ids: bool) -> None:
+        self.chunk_table = chunk_table
+        self._mapping = mapping
+        self._empty_row = "\t".join([NULL] * len(mapping.line_columns()))
+        self._copy = sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL {})").format(
+            sql.Identifier(chunk_table), sql.Literal(NULL)
+        )
+        self._merge = _merge_rows(mapping, chunk_table, tell_ids=tell_ids)
+
+    def create_chunk(self) -> sql.Composed:
+        """Statement that makes the temporary table."""
+        mapped = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+            for name, kind in self._mapping.line_columns().items()
+        )
+        table = sql.Identifier(self.chunk_table)
+        return query("create_chunk", table=table, mapped=mapped)
+
+    def copy(
+        self,
+        cursor: psycopg.Cursor[Any],
+        rows: Iterable[tuple[Entry, Row]],
+        *,
+        with_payload: bool,
+    ) -> None:
+        """Copy rows into the temporary table, rejected ones included."""
+        lines = [
+            entry.copy_line(row, self._empty_row, with_payload=with_payload)
+            for entry, row in rows
+        ]
+        with cursor.copy(self._copy) as copy:
+            if lines:
+                copy.write("\n".join(lines) + "\n")
+
+    def merge(self, cursor: psycopg.Cursor[Any], values: dict[str, Any]) -> Written:
+        """Merge what was copied; values as ``merge_rows.sql`` names them."""
+        row = cursor.execute(self._merge, values).fetchone()
+        assert row is not None  # noqa: S101  an aggregate returns one row
+        created, updated, ids = row
+        return Written(created, updated, ids or [])
+
+
+class LinkMerge:
+    """Links of a unified table's records to their parents of one kind.
+
+    Args:
+        children: The unified table.
+        parents: Table of the parents.
+    """
+
+    def __init__(self, children: str, parents: str) -> None:
+        table = LINK_TABLES[children, parents]
+        self._statement = query(
+            "merge_links",
+            table=sql.Identifier(table.name),
+            children=sql.Identifier(children),
+            parents=sql.Identifier(parents),
+            child_id=sql.Identifier(f"{table.child}_id"),
+            child_source_id=sql.Identifier(f"{table.child}_source_id"),
+            parent_id=sql.Identifier(f"{table.parent}_id"),
+            parent_source_id=sql.Identifier(f"{table.parent}_source_id"),
+            listed=sql.Identifier(link_column(parents)),
+        )
+
+    def merge(self, cursor: psycopg.Cursor[Any], values: dict[str, Any]) -> None:
+        """Merge the lists of the chunk; values as ``merge_links.sql`` names them."""
+        if values["written"]:
+            cursor.execute(self._statement, values)
+
+
+def _merge_rows(mapping: Mapping, chunk_table: str, *, tell_ids: bool) -> sql.Composed:
+    links = [link for link in links_of(mapping.into) if link.child in mapping.columns]
+    parents = [
+        sql.SQL(
+            "LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
+            " WHERE p.source_system = %(source_system)s AND p.source_id = c.{child}"
+            " LIMIT 1) AS {alias} ON true"
+        ).format(
+            table=sql.Identifier(link.parent),
+            alias=sql.Identifier(f"parent_{link.column}"),
+            child=sql.Identifier(link.child),
+        )
+        for link in links
+    ]
+    parent_ids = [
+        sql.SQL("{}.id, ").format(sql.Identifier(f"parent_{link.column}"))
+        for link in links
+    ]
+    written = mapping.columns + [link.column for link in links]
+    return query(
+        "merge_rows",
+        table=sql.Identifier(mapping.into),
+        chunk=sql.Identifier(chunk_table),
+        columns=columns(mapping.columns),
+        chunk_columns=columns(mapping.columns, prefix="c"),
+        links=columns([link.column for link in links]),
+        parent_ids=sql.Composed(parent_ids),
+        parents=sql.SQL(" ").join(parents),
+        assignments=sql.Composed(
+            [
+                sql.SQL("{0} = excluded.{0}, ").format(sql.Identifier(name))
+                for name in written
+            ]
+        ),
+        written=sql.SQL("array_agg(source_id)" if tell_ids else "NULL::text[]"),
+    )

@@ -1,0 +1,97 @@
+"""What every job's process does around its work: progress, waiting, failing."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from crm_warehouse.clients.interface import ClientFactory
+from crm_warehouse.engine import jobs
+from crm_warehouse.engine.chunk import SeenIds
+from crm_warehouse.engine.job import SyncResult
+from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.queries import query
+from crm_warehouse.errors import FencedError, QuotaWaitError
+
+#: Called when the job is claimed and after each committed chunk, with its counters.
+Progress = Callable[[SyncResult], None]
+
+#: An orphan that sits on rows or on the lock is cut off by the server itself.
+#: Compiling statements (jit) takes longer than they run.
+SESSION_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=120s -c jit=off"
+)
+
+
+class JobRun(ABC):
+    """One process's work on one job.
+
+    Args:
+        conn: Connection in autocommit mode that holds the job's lock.
+        job: The job, claimed.
+        progress: Told of every step.
+
+    Attributes:
+        job: The job's row as last committed.
+        uncounted_requests: Requests that no chunk has counted yet.
+    """
+
+    def __init__(self, conn: Connection, job: Job, progress: Progress | None) -> None:
+        self._conn = conn
+        self._progress = progress
+        self.job = job
+        self.uncounted_requests = 0
+
+    @abstractmethod
+    def work(
+        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+    ) -> Job:
+        """Do the job to its end."""
+
+    def execute(
+        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+    ) -> SyncResult:
+        """Work, and record whatever becomes of it.
+
+        Raises:
+            CrmWarehouseError: The job failed.
+        """
+        try:
+            self.note(self.job)
+            self.job = self.work(conninfo, open_client, max_wait_seconds)
+        except QuotaWaitError as wait:
+            self.job = jobs.park(
+                self._conn,
+                self.job,
+                wait.resume_at,
+                wait.reason,
+                self.uncounted_requests,
+            )
+        except FencedError:
+            raise
+        except Exception as error:
+            self._fail(error)
+            raise
+        return self.job.result()
+
+    def note(self, job: Job) -> None:
+        """Take over the job's new row, and tell of it."""
+        self.job = job
+        if self._progress is not None:
+            self._progress(job.result())
+
+    def _fail(self, error: Exception) -> None:
+        """Record the failure, unless the warehouse cannot be written to just now.
+
+        The job then stays ``running`` and its lock free: the next sync resumes it.
+        """
+        if self._conn.closed:
+            return
+        jobs.stop(self._conn, self.job, error, self.uncounted_requests)
+
+
+def load_seen(conn: Connection, job: Job) -> SeenIds:
+    """What earlier attempts of the job have seen."""
+    keys: list[tuple[Any, ...]] = conn.execute(
+        query("load_ids"), {"job_id": job.id}
+    ).fetchall()
+    return SeenIds(key for (key,) in keys)

@@ -1,0 +1,45 @@
+"""Who waits for whom: locks that transactions of several jobs take in one order.
+
+First the entity's rows, then links by table name. Each is held until COMMIT.
+"""
+
+from crm_warehouse.engine.jobs import Connection
+from crm_warehouse.engine.queries import query
+from crm_warehouse.spec import Entity
+from crm_warehouse.unified import LINK_TABLES, Link, links_of, links_to
+
+
+def hold_rows(conn: Connection, *, source_system: str, entity_type: str) -> None:
+    """Let nobody else write records of this entity until the transaction ends."""
+    values = {"source_system": source_system, "entity_type": entity_type}
+    conn.execute(query("lock_rows"), values)
+
+
+def share_links(conn: Connection, entity: Entity) -> None:
+    """Let nobody link rows of the entity's tables until the transaction ends."""
+    tables = {view.into for view in entity.views()} | set(_link_tables(entity))
+    for table in sorted(tables):
+        conn.execute(query("share_links"), {"table": table})
+
+
+def links_about(entity: Entity) -> list[Link]:
+    """Links that may be missing once records of the entity have come, sorted."""
+    found = {
+        link
+        for view in entity.views()
+        for link in (*links_of(view.into), *links_to(view.into))
+    }
+    for link in entity.links:
+        several = set(_link_tables(entity))
+        found |= {each for each in links_to(link.parent) if each.table in several}
+    return sorted(found)
+
+
+def hold_links(conn: Connection, links: list[Link]) -> None:
+    """Let nobody write the linked tables until the transaction ends."""
+    for table in sorted({link.table for link in links}):
+        conn.execute(query("lock_links"), {"table": table})
+
+
+def _link_tables(entity: Entity) -> list[str]:
+    return [LINK_TABLES[entity.into, link.parent].name for link in entity.links]

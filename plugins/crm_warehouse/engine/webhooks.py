@@ -1,0 +1,219 @@
+"""Fold webhooks into the warehouse: an event says that a record is to be read again.
+
+Law 10: values of events are evidence, never data. The records that events announce are
+read by id and merged as a poll does, under the same lock of their rows, so that of
+poll and webhook the newer state wins. Events are settled in the transaction that merges
+their records; a kill leaves them pending.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg
+
+from crm_warehouse.clients.interface import ClientFactory, Found, SourceClient
+from crm_warehouse.clients.registry import WEBHOOK_PARSERS
+from crm_warehouse.engine import jobs
+from crm_warehouse.engine.absences import Gone
+from crm_warehouse.engine.chunk import Chunk, SeenIds
+from crm_warehouse.engine.finish import end, link_rows
+from crm_warehouse.engine.gate import QuotaGate, with_options
+from crm_warehouse.engine.inbox import explode_deliveries
+from crm_warehouse.engine.job import SyncResult, WebhookRequest
+from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.loader import Loader
+from crm_warehouse.engine.lock import entity_lock
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
+from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import Entity
+
+#: Records that are read and merged at once.
+_BATCH = 500
+
+
+def merge_webhooks(
+    request: WebhookRequest,
+    *,
+    conninfo: str,
+    open_client: ClientFactory,
+    max_wait_seconds: float = 0.0,
+    progress: Progress | None = None,
+) -> SyncResult:
+    """Merge everything that webhooks announced until now, once.
+
+    Args:
+        request: Whose webhooks.
+        conninfo: libpq connection string of the warehouse.
+        open_client: Builds the client around the job's gate.
+        max_wait_seconds: Longest wait for quota inside this call.
+        progress: Called when the job is claimed and after each batch.
+
+    Returns:
+        The outcome, as of :func:`crm_warehouse.engine.sync.run_sync`.
+
+    Raises:
+        CrmWarehouseError: The job failed; it is recorded in ``ops.sync_jobs``, and
+            what was not merged waits for the next one.
+    """
+    if not request.source.webhooks or request.source.client not in WEBHOOK_PARSERS:
+        raise ConfigurationError(
+            f"{request.source.name} announces nothing by webhook: its source file says"
+            " so, or its client cannot read them"
+        )
+    with (
+        psycopg.connect(
+            conninfo,
+            autocommit=True,
+            application_name=f"crm_warehouse {request.source_system} webhooks",
+            options=with_options(conninfo, SESSION_OPTIONS),
+        ) as conn,
+        entity_lock(conn, request),
+    ):
+        job = jobs.claim(conn, request, arguments={})
+        run = _WebhookRun(conn, request, job, progress)
+        return run.execute(conninfo, open_client, max_wait_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records of one entity to be read again."""
+
+    entity: Entity
+    source_ids: list[str]
+
+
+class _WebhookRun(JobRun):
+    """One process's work on one merge."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        request: WebhookRequest,
+        job: Job,
+        progress: Progress | None,
+    ) -> None:
+        super().__init__(conn, job, progress)
+        self._request = request
+        self._seen = SeenIds()
+        self._tools: dict[str, tuple[Mapping, Loader]] = {}
+
+    def work(
+        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+    ) -> Job:
+        """Merge batch after batch until no event of the beginning is pending."""
+        request, stop = self._request, threading.Event()
+        explode_deliveries(self._conn, request, request.source.entities)
+        self._seen = load_seen(self._conn, self.job)
+        last_event = self._last_event()
+        gate = QuotaGate(
+            conninfo,
+            request.source_system,
+            request.source.quotas,
+            max_wait_seconds,
+            stop,
+        )
+        with closing(gate), closing(open_client(gate)) as client:
+            while batches := self._pending(last_event):
+                self._merge(client, batches, last_event, stop)
+        return self._finish()
+
+    def _last_event(self) -> int:
+        values = {"source_system": self._request.source_system}
+        row = self._conn.execute(query("last_event"), values).fetchone()
+        return row[0] if row else 0
+
+    def _pending(self, last_event: int) -> list[_Batch]:
+        values = {
+            "source_system": self._request.source_system,
+            "last_event": last_event,
+            "limit": _BATCH,
+        }
+        ids: dict[str, list[str]] = {}
+        for entity, source_id in self._conn.execute(query("pending_objects"), values):
+            ids.setdefault(entity, []).append(source_id)
+        entities = self._request.source.entities
+        return [_Batch(entities[name], found) for name, found in ids.items()]
+
+    def _merge(
+        self,
+        client: SourceClient,
+        batches: Sequence[_Batch],
+        last_event: int,
+        stop: threading.Event,
+    ) -> None:
+        """Read in a thread, so that the job goes on saying that it lives."""
+        answers = ReadAhead(_read(client, batches), stop)
+        try:
+            for batch in batches:
+                found = self._next(answers)
+                self.note(self._write(batch, found, last_event))
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            answers.join()
+
+    def _next(self, answers: ReadAhead[Found]) -> Found:
+        while True:
+            jobs.beat(self._conn, self.job)
+            try:
+                found = answers.next(HEARTBEAT_SECONDS)
+            except TimeoutError:
+                continue
+            assert found is not None  # noqa: S101  one answer comes for each batch
+            return found
+
+    def _write(self, batch: _Batch, found: Found, last_event: int) -> Job:
+        mapping, loader = self._tools_of(batch.entity)
+        chunk = Chunk(mapping, self._seen, scope=f"{batch.entity.name}:")
+        chunk.requests = found.requests
+        for record in found.records:
+            chunk.add(record, found.observed_at)
+        alive = {entry.source_id for entry in chunk}
+        gone = [each for each in batch.source_ids if each not in alive]
+        with self._conn.transaction():
+            job = loader.write(self.job, chunk, None, Gone(gone, found.observed_at))
+            self._conn.execute(
+                query("settle_events"),
+                {
+                    "source_system": self._request.source_system,
+                    "entity_type": batch.entity.name,
+                    "ids": batch.source_ids,
+                    "last_event": last_event,
+                    "job_id": self.job.id,
+                },
+            )
+        return job
+
+    def _tools_of(self, entity: Entity) -> tuple[Mapping, Loader]:
+        """Mapping and loader; a loader owns the session's temporary tables."""
+        known = self._tools.get(entity.name)
+        if known is None:
+            mapping = Mapping(entity, self._request.source.region)
+            loader = Loader(
+                self._conn,
+                entity,
+                mapping,
+                self._request.source_system,
+                with_raw=True,
+            )
+            self._tools = {entity.name: (mapping, loader)}
+            return mapping, loader
+        return known
+
+    def _finish(self) -> Job:
+        request = self._request
+        with self._conn.transaction():
+            entities = list(request.source.entities.values())
+            link_rows(self._conn, request.source_system, entities)
+            return end(self._conn, self.job, deleted=0, requests=0)
+
+
+def _read(client: SourceClient, batches: Sequence[_Batch]) -> Iterator[Found]:
+    for batch in batches:
+        yield client.fetch_many(batch.entity, batch.source_ids)

@@ -1,0 +1,15 @@
+-- Mark rows of warehouse.{table} as deleted. Returns one row: deleted.
+-- Safe to repeat: live rows only.
+WITH marked AS (
+    UPDATE warehouse.{table} SET
+        is_deleted = true,
+        deleted_at = clock_timestamp(),
+        job_id = %(job_id)s,
+        updated_at = clock_timestamp(),
+        last_synced = clock_timestamp()
+    WHERE source_system = %(source_system)s
+        AND source_id = ANY(%(ids)s)
+        AND NOT is_deleted
+    RETURNING 1
+)
+SELECT count(*) AS deleted FROM marked

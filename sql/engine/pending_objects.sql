@@ -1,0 +1,11 @@
+-- Records that pending webhook events announce, each once, longest waiting first.
+-- Returns entity_type, object_id: at most %(limit)s, of events up to %(last_event)s.
+-- Reads only.
+SELECT entity_type, object_id
+FROM staging.webhook_events
+WHERE source_system = %(source_system)s
+    AND state = 'pending'
+    AND id <= %(last_event)s
+GROUP BY entity_type, object_id
+ORDER BY min(id)
+LIMIT %(limit)s
