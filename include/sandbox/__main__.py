@@ -9,7 +9,7 @@ import sys
 import uvicorn
 
 from include.sandbox.app import Sandbox
-from include.sandbox.settings import Settings, tokens_from
+from include.sandbox.settings import DEFAULT_TOKENS, Settings, tokens_from
 from include.sandbox.wire import SandboxProtocol
 
 _HOST = "127.0.0.1"
@@ -31,6 +31,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _size(text: str) -> tuple[str, int]:
+    system, _, count = text.partition("=")
+    if system not in DEFAULT_TOKENS:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(DEFAULT_TOKENS)}")
+    return system, _count(count)
+
+
 def parse_arguments(arguments: list[str] | None = None) -> tuple[int, Settings]:
     """Port and settings from the command line, tokens from the environment."""
     parser = argparse.ArgumentParser(
@@ -41,12 +48,21 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[int, Settings]:
     add("--port", type=int, default=8999, help="0 takes a free one (%(default)s)")
     add("--seed", type=int, default=7, help="same seed, same records (%(default)s)")
     add("--prospects", type=_count, default=3_000, help="(%(default)s)")
+    add(
+        "--size",
+        type=_size,
+        action="append",
+        default=[],
+        metavar="SYSTEM=COUNT",
+        help="records of the system's main entity; may be given again",
+    )
     add("--dirty", type=_share, default=0.0, help="share of bad records (%(default)s)")
     add("--quota", choices=("on", "off"), default="on", help="(%(default)s)")
     given = parser.parse_args(arguments)
     settings = Settings(
         seed=given.seed,
         prospects=given.prospects,
+        sizes=dict(given.size),
         dirty=given.dirty,
         quota=given.quota == "on",
         tokens=tokens_from(os.environ),

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
+from random import Random
 from typing import Any
 
 from include.sandbox.errors import BadRequestError, UnknownPathError
 from include.sandbox.messages import Answer, Request, error_answer, json_answer
+from include.sandbox.records import WireId
 from include.sandbox.system import System
+from include.sandbox.table import Table
 from include.sandbox.truth import deleted_lines, truth_lines
 
 _NDJSON = b"application/x-ndjson"
@@ -52,11 +56,16 @@ class Admin:
         if steps[0] not in self._systems:
             raise UnknownPathError(f"no such admin path; systems: {[*self._systems]}")
         system = self._systems[steps[0]]
+        system.fill()
+        own = system.own_call(method, steps[1:], call)
+        if own is not None:
+            return json_answer(200, own)
         match method, steps[1:]:
             case _, ["settings" | "stats" | "log" | "faults", *rest]:
                 return _about_system(system, method, steps[1], rest, call, query)
             case "GET", ["truth", entity]:
-                return _lines(list(truth_lines(system.table(entity))))
+                table = system.table(entity)
+                return _lines(list(truth_lines(table, query.get("into"))))
             case "GET", ["truth", entity, "deleted"]:
                 return _lines(list(deleted_lines(system.table(entity))))
             case "POST", [entity, action]:
@@ -109,8 +118,11 @@ def _faults(
     return json_answer(200, {})
 
 
-def _move(system: System, entity: str, action: str, call: dict[str, Any]) -> list[int]:
-    table, now = system.table(entity), system.clock.now()
+def _move(
+    system: System, entity: str, action: str, call: dict[str, Any]
+) -> list[WireId]:
+    """Move records of an entity; returns their ids as the API writes them."""
+    table = system.table(entity)
     if unknown := sorted(set(call) - _MOVE_KEYS):
         raise BadRequestError(
             f"unknown {', '.join(unknown)}; there are {', '.join(sorted(_MOVE_KEYS))}"
@@ -118,7 +130,14 @@ def _move(system: System, entity: str, action: str, call: dict[str, Any]) -> lis
     count = call.get("count", 1)
     if not isinstance(count, int) or not 0 <= count <= _MOST:
         raise BadRequestError(f"count must be a whole number from 0 to {_MOST}")
-    rng = system.next_rng()
+    now, rng = system.clock.now(), system.next_rng()
+    keys = _moved(table, action, count, call.get("kind"), now, rng)
+    return [table.blueprint.wire_id(key) for key in keys]
+
+
+def _moved(
+    table: Table, action: str, count: int, kind: str | None, now: datetime, rng: Random
+) -> list[int]:
     match action:
         case "create":
             return table.create(count, now)
@@ -127,7 +146,7 @@ def _move(system: System, entity: str, action: str, call: dict[str, Any]) -> lis
         case "delete":
             return table.delete(count, now, rng)
         case "spoil":
-            return table.spoil(count, call.get("kind"), now, rng)
+            return table.spoil(count, kind, now, rng)
         case "mend":
             return table.mend(now)
     raise UnknownPathError(f"no such action {action!r}")

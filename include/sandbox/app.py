@@ -1,7 +1,6 @@
 """The ASGI application: admin calls, and the CRMs with quota, faults and log."""
 
 import asyncio
-import math
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,18 +8,24 @@ from email.utils import format_datetime
 from typing import Any
 
 from include.sandbox import wire
+from include.sandbox.activeprospect import ActiveProspect
 from include.sandbox.admin import Admin
 from include.sandbox.faults import Fault
 from include.sandbox.genius import Genius
+from include.sandbox.hubspot import HubSpot
 from include.sandbox.log import Entry
+from include.sandbox.marketsharp import MarketSharp
 from include.sandbox.messages import Answer, Request, error_answer, parse_query
+from include.sandbox.quota import admit_all
 from include.sandbox.settings import Settings
 from include.sandbox.system import System
 
 #: The CRMs that this process speaks for.
-SYSTEMS: tuple[type[System], ...] = (Genius,)
+SYSTEMS: tuple[type[System], ...] = (Genius, HubSpot, MarketSharp, ActiveProspect)
 
 _ADMIN = "/_sandbox"
+#: Bytes of a body; what comes beyond is thrown away, and the request refused.
+_MOST_BODY = 4 * 1024 * 1024
 _HTML = b"<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"
 
 
@@ -48,6 +53,8 @@ class Sandbox:
 
     def reset(self) -> None:
         """Begin anew: records, clocks, quotas, faults, logs."""
+        for former in self.systems.values():
+            former.close()
         for system in SYSTEMS:
             self.systems[system.name] = system(self.settings)
 
@@ -60,6 +67,7 @@ class Sandbox:
             path=scope["path"],
             query=parse_query(scope["query_string"]),
             headers=scope["headers"],
+            url_length=len(scope["raw_path"]) + len(scope["query_string"]) + 1,
         )
         system = self.systems.get(request.path.lstrip("/").split("/", 1)[0])
         if request.path.startswith(_ADMIN + "/"):
@@ -69,6 +77,8 @@ class Sandbox:
         elif system is None:
             await wire.send_answer(send, error_answer(404, "no such system"), None)
         else:
+            if request.method == "POST":
+                request.body = await _read_body(receive)
             await self._serve(system, request, scope, receive, send)
 
     async def _serve(
@@ -111,16 +121,16 @@ class Sandbox:
 def _decide(system: System, request: Request) -> Reply:
     """Check credentials and quota, let faults strike, answer."""
     now = time.monotonic()
-    system.log.arrive(now, system.quota.limit.per_seconds)
+    quotas = system.quotas_of(request)
+    for name, quota in quotas.items():
+        system.log.arrive(now, quota.limit.per_seconds, name)
     if not system.is_authorized(request):
-        refusal = error_answer(401, "missing or wrong credentials")
-        refusal.headers.append((b"www-authenticate", b"Bearer"))
-        return Reply(refusal)
-    wait = system.quota.admit(now)
-    if wait is not None:
-        refusal = error_answer(429, "quota used up")
-        refusal.headers.append((b"retry-after", b"%d" % math.ceil(wait)))
-        return Reply(refusal, refused=True)
+        return Reply(system.refuse_credentials())
+    if len(request.body) > _MOST_BODY:
+        return Reply(error_answer(413, "the body is too large"))
+    refusal = admit_all(quotas, now)
+    if refusal is not None:
+        return Reply(system.refuse_quota(request, refusal), refused=True)
     faults = system.faults.strike(request.path.removeprefix(system.root), request.query)
     for fault in faults:
         stand_in = _stand_in(system, fault)
@@ -150,9 +160,11 @@ def _stand_in(system: System, fault: Fault) -> Answer | None:
 
 
 async def _read_body(receive: wire.Receive) -> bytes:
-    body: bytes = b""
+    """The body, or more than the most that is allowed of it."""
+    body = bytearray()
     while True:
         message = await receive()
-        body += bytes(message.get("body", b""))
+        if len(body) <= _MOST_BODY:
+            body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)

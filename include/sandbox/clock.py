@@ -14,6 +14,12 @@ def iso(moment: datetime) -> str:
     return plain.isoformat(timespec="seconds") + "Z"
 
 
+def iso_milliseconds(moment: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond, with ``Z``."""
+    plain = moment.astimezone(UTC).replace(tzinfo=None)
+    return plain.isoformat(timespec="milliseconds") + "Z"
+
+
 def parse_moment(value: object) -> datetime | None:
     """Aware instant of an ISO 8601 text (no zone means UTC), or None if it is none."""
     if not isinstance(value, str):

@@ -21,11 +21,24 @@ KINDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "repeat_page": {},
     "loop": {"page": int},
     "page_shift": {},
+    "short_page": {},
+    "empty_page": {},
     "lying_total": {"delta": int},
+    "xml_attack": {"form": str},
 }
 _COMMON = ("kind", "path", "query", "count", "probability", "after")
 #: What ``truncate`` tells about the length of the body that it cuts.
 TRUNCATE_LENGTHS = ("full", "sent", "chunked")
+#: What ``xml_attack`` sends instead of a page of XML.
+XML_ATTACKS = (
+    "external_entity",
+    "entity_bomb",
+    "doctype",
+    "many_elements",
+    "nul",
+    "utf16",
+    "deep_nesting",
+)
 
 
 @dataclass(slots=True)
@@ -130,16 +143,7 @@ def parse_fault(number: int, call: Mapping[str, Any]) -> Fault:
     if kind not in KINDS:
         raise BadRequestError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
     options = {name: v for name, v in call.items() if name not in _COMMON}
-    for name, value in options.items():
-        if name not in KINDS[kind]:
-            known = ", ".join(KINDS[kind]) or "none"
-            raise BadRequestError(f"{kind} has no option {name!r}; it has: {known}")
-        if not isinstance(value, KINDS[kind][name]):
-            raise BadRequestError(f"{kind}: {name} has the wrong type")
-    if options.get("length", "full") not in TRUNCATE_LENGTHS:
-        raise BadRequestError(f"truncate: length is one of {TRUNCATE_LENGTHS}")
-    if not 200 <= options.get("status", 200) <= 599:
-        raise BadRequestError("status is a number from 200 to 599")
+    _check_options(kind, options)
     count, after = call.get("count"), int(call.get("after", 0))
     if after < 0 or (count is not None and int(count) < 0):
         raise BadRequestError("count and after must not be negative")
@@ -153,3 +157,18 @@ def parse_fault(number: int, call: Mapping[str, Any]) -> Fault:
         after=after,
         options=options,
     )
+
+
+def _check_options(kind: str, options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name not in KINDS[kind]:
+            known = ", ".join(KINDS[kind]) or "none"
+            raise BadRequestError(f"{kind} has no option {name!r}; it has: {known}")
+        if not isinstance(value, KINDS[kind][name]):
+            raise BadRequestError(f"{kind}: {name} has the wrong type")
+    if options.get("length", "full") not in TRUNCATE_LENGTHS:
+        raise BadRequestError(f"truncate: length is one of {TRUNCATE_LENGTHS}")
+    if kind == "xml_attack" and options.get("form") not in XML_ATTACKS:
+        raise BadRequestError(f"xml_attack: form is one of {XML_ATTACKS}")
+    if not 200 <= options.get("status", 200) <= 599:
+        raise BadRequestError("status is a number from 200 to 599")

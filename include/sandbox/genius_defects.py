@@ -1,48 +1,19 @@
 """How Genius records go bad."""
 
-from collections.abc import Callable
 from random import Random
 
+from include.sandbox.defects import (
+    BAD_EMAILS,
+    BAD_PHONES,
+    BAD_TIMES,
+    emptied,
+    huge_text,
+    inside,
+    one_of,
+    suspicious,
+    unusable,
+)
 from include.sandbox.records import Defect, Fields
-
-Spoil = Callable[[Fields, Random], None]
-
-_HUGE = 1_000_000
-#: More would make a large sandbox heavy without testing anything new.
-_HUGE_RECORDS = 20
-_BAD_EMAILS = ("not-an-email", "jane@", "jane@@example.com", "j doe@example.com")
-_BAD_PHONES = ("12345", "n/a", "+1000000000", "call after 5 pm")
-_BAD_TIMES = ("TBD", "2025-13-45T00:00:00Z", "0000-00-00", "next Tuesday")
-
-
-def _one_of(name: str, *values: str) -> Spoil:
-    def spoil(fields: Fields, rng: Random) -> None:
-        fields[name] = rng.choice(values)
-
-    return spoil
-
-
-def _inside(name: str, text: str) -> Spoil:
-    def spoil(fields: Fields, rng: Random) -> None:
-        old = fields.get(name) or "text"
-        at = rng.randrange(len(old) + 1)
-        fields[name] = old[:at] + text + old[at:]
-
-    return spoil
-
-
-def _no_id(fields: Fields, rng: Random) -> None:
-    fields["id"] = rng.choice((None, ""))
-    if rng.random() < 0.5:
-        del fields["id"]
-
-
-def _huge(name: str) -> Spoil:
-    def spoil(fields: Fields, rng: Random) -> None:
-        sentence = f"{fields.get(name) or 'text'} {rng.randrange(10**6)}; "
-        fields[name] = (sentence * (_HUGE // len(sentence) + 1))[:_HUGE]
-
-    return spoil
 
 
 def _strange_fields(fields: Fields, rng: Random) -> None:
@@ -58,14 +29,10 @@ def _orphan(fields: Fields, rng: Random) -> None:
 def common_defects(text: str) -> dict[str, Defect]:
     """Defects of every entity; ``text`` names a mapped text field."""
     return {
-        "missing_id": Defect(_no_id, reason="missing_id"),
-        "bad_created_date": Defect(
-            _one_of("created_date", *_BAD_TIMES),
-            nulls=("source_created_at",),
-            warns=("source_created_at",),
-        ),
-        "nul": Defect(_inside(text, "\x00")),
-        "lone_surrogate": Defect(_inside(text, "\ud83d")),
+        "missing_id": Defect(emptied("id", None, ""), reason="missing_id"),
+        "bad_created_date": unusable("created_date", "source_created_at", *BAD_TIMES),
+        "nul": Defect(inside(text, "\x00")),
+        "lone_surrogate": Defect(inside(text, "\ud83d")),
         "unknown_fields": Defect(_strange_fields),
     }
 
@@ -73,26 +40,26 @@ def common_defects(text: str) -> dict[str, Defect]:
 def reachable_defects() -> dict[str, Defect]:
     """Defects of entities with e-mail and phone."""
     return {
-        "bad_email": Defect(_one_of("email", *_BAD_EMAILS), warns=("email",)),
-        "bad_phone": Defect(_one_of("phone", *_BAD_PHONES), warns=("phone",)),
+        "bad_email": suspicious("email", "email", *BAD_EMAILS),
+        "bad_phone": suspicious("phone", "phone", *BAD_PHONES),
     }
 
 
 PROSPECT_DEFECTS = {
     **common_defects("last_name"),
     **reachable_defects(),
-    "empty_name": Defect(_one_of("first_name", "")),
-    "huge_text": Defect(_huge("address"), limit=_HUGE_RECORDS),
+    "empty_name": Defect(one_of("first_name", "")),
+    "huge_text": huge_text("address"),
 }
 APPOINTMENT_DEFECTS = {
     **common_defects("notes"),
     "bad_scheduled_date": Defect(
-        _one_of("scheduled_date", *_BAD_TIMES),
+        one_of("scheduled_date", *BAD_TIMES),
         reason="invalid_timestamp",
         field="scheduled_date",
     ),
     "dangling_parent": Defect(_orphan),
-    "huge_text": Defect(_huge("notes"), limit=_HUGE_RECORDS),
+    "huge_text": huge_text("notes"),
 }
 USER_DEFECTS = {**common_defects("name"), **reachable_defects()}
-NAMED_DEFECTS = {**common_defects("name"), "empty_name": Defect(_one_of("name", ""))}
+NAMED_DEFECTS = {**common_defects("name"), "empty_name": Defect(one_of("name", ""))}

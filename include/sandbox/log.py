@@ -8,6 +8,8 @@ from include.sandbox.quota import Limit, SlidingWindow
 
 #: Newest requests that are kept one by one; the counts cover all.
 _KEPT = 20_000
+#: The quota that every system has.
+MAIN = "quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,22 @@ class RequestLog:
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque(maxlen=_KEPT)
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._total = self._refused = self._most = 0
-        self._arrivals = SlidingWindow()
+        self._total = self._refused = 0
+        self._arrivals: dict[str, SlidingWindow] = {}
+        self._most: Counter[str] = Counter()
 
-    def arrive(self, now: float, window_seconds: float) -> None:
-        """Count an arrival, refused later or not. ``now`` is monotonic seconds."""
-        self._arrivals.add(now)
-        count = self._arrivals.count(now, window_seconds)
-        self._most = max(self._most, count)
+    def arrive(self, now: float, window_seconds: float, quota: str = MAIN) -> None:
+        """Count an arrival, refused later or not.
+
+        Args:
+            now: Monotonic seconds.
+            window_seconds: Length of the quota's window.
+            quota: Name of a quota that it counts for.
+        """
+        arrivals = self._arrivals.setdefault(quota, SlidingWindow())
+        arrivals.add(now)
+        count = arrivals.count(now, window_seconds)
+        self._most[quota] = max(self._most[quota], count)
 
     def answer(self, route: str, entry: Entry) -> None:
         """Count an answer under its route, e.g. ``GET /genius/v1/prospects/{id}``."""
@@ -65,7 +75,8 @@ class RequestLog:
             "refused": self._refused,
             "by_route": by_route,
             "window_seconds": limit.per_seconds,
-            "max_in_window": self._most,
+            "max_in_window": self._most[MAIN],
+            "max_in_windows": dict(self._most),
         }
 
     def newest(self, limit: int) -> list[dict[str, Any]]:

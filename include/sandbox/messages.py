@@ -14,7 +14,8 @@ class Request:
         path: Decoded, without query.
         query: Last value of each parameter.
         headers: As sent; names in lower case.
-        body: Empty for API requests.
+        body: Of a POST or an admin call; otherwise empty.
+        url_length: Characters of path and query as sent.
     """
 
     method: str
@@ -22,6 +23,7 @@ class Request:
     query: dict[str, str]
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
+    url_length: int = 0
 
     def header(self, name: bytes) -> bytes:
         """Value of a header, or empty bytes."""

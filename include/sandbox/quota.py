@@ -1,6 +1,7 @@
 """A quota that is enforced, and the count that tells whether a client kept to it."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -48,10 +49,48 @@ class Quota:
 
     def admit(self, now: float) -> float | None:
         """Count a request; returns None, or the seconds to wait when it is refused."""
+        wait = self.wait(now)
+        if wait is None:
+            self.take(now)
+        return wait
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until a request is admitted; None: now."""
         limit = self.limit
-        if not limit.enabled:
+        if not limit.enabled or self.remaining(now) > 0:
             return None
-        if self._admitted.count(now, limit.per_seconds) >= limit.requests:
-            return self._admitted.until_free(now, limit.per_seconds)
-        self._admitted.add(now)
-        return None
+        return self._admitted.until_free(now, limit.per_seconds)
+
+    def take(self, now: float) -> None:
+        """Count an admitted request."""
+        if self.limit.enabled:
+            self._admitted.add(now)
+
+    def remaining(self, now: float) -> int:
+        """Requests that the limit still admits."""
+        used = self._admitted.count(now, self.limit.per_seconds)
+        return max(0, self.limit.requests - used)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is refused.
+
+    Attributes:
+        quota: Name of the quota that is used up.
+        wait: Seconds until it admits the next request.
+    """
+
+    quota: str
+    wait: float
+
+
+def admit_all(quotas: Mapping[str, Quota], now: float) -> Refusal | None:
+    """Count a request in all quotas, or in none and say which one refuses it."""
+    for name, quota in quotas.items():
+        wait = quota.wait(now)
+        if wait is not None:
+            return Refusal(name, wait)
+    for quota in quotas.values():
+        quota.take(now)
+    return None

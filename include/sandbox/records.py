@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 Fields = dict[str, Any]
+#: An id as the API writes it.
+WireId = int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Birth:
     Attributes:
         rng: Decides everything about the record.
         index: Position in its table, from 0.
-        key: Its id.
+        key: Its number, from which its id is made.
         created: When the source created it.
         modified: When the source last changed it.
     """
@@ -64,6 +66,10 @@ def render_json(fields: Fields) -> bytes:
         return _ASCII_ENCODER.encode(fields).encode()
 
 
+def _number(key: int) -> WireId:
+    return key
+
+
 def parse_json(body: bytes) -> Fields:
     """Fields of a record that ``render_json`` wrote."""
     try:
@@ -79,13 +85,17 @@ class Blueprint:
 
     Attributes:
         name: Entity, as in the API's path.
-        first_id: Id of the record with index 0; ids count up by one.
+        first_id: Key of the record with index 0; keys count up by one.
         make: New record.
         touch: Changes a record visibly: ``(fields, rng, modified, is_clean)``. It must
             not mend a defect.
         source_id: Id of a record as text, or None when it carries none.
         unify: Unified columns by the specification's mapping.
         defects: By name.
+        also: Further unified tables that the same record fills -> their columns.
+        wire_id: Key to the id that the API writes.
+        key_of: The way back, from the id as text; ``ValueError`` when it is none.
+        milliseconds: Whether its times have them; otherwise whole seconds.
         render: Record to the bytes that the API sends.
         parse: The way back.
     """
@@ -97,6 +107,10 @@ class Blueprint:
     source_id: Callable[[Fields], str | None]
     unify: Callable[[Fields], Fields]
     defects: Mapping[str, Defect] = field(default_factory=dict)
+    also: Mapping[str, Callable[[Fields], Fields]] = field(default_factory=dict)
+    wire_id: Callable[[int], WireId] = _number
+    key_of: Callable[[str], int] = int
+    milliseconds: bool = False
     render: Callable[[Fields], bytes] = render_json
     parse: Callable[[bytes], Fields] = parse_json
 
@@ -106,10 +120,10 @@ class Record:
     """A live record.
 
     Attributes:
-        key: Its id, also when the record itself carries none.
+        key: Its number, also when the record itself carries no id.
         index: Position in its table at birth.
         created: When the source created it.
-        modified: Last change in whole Unix seconds, as the record says it.
+        modified: Last change in Unix seconds, as precisely as the record says it.
         body: The record as the API sends it.
         defect: Name of its defect, or None.
     """
@@ -117,6 +131,6 @@ class Record:
     key: int
     index: int
     created: datetime
-    modified: int
+    modified: float
     body: bytes
     defect: str | None = None

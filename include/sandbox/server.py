@@ -6,52 +6,44 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import requests
 
+from include.sandbox.crm import ADMIN_SECONDS, Crm
 from include.sandbox.settings import Settings, token_variable
 
 _ROOT = Path(__file__).resolve().parents[2]
-#: A reset of a large sandbox makes all records anew.
-_ADMIN_SECONDS = 120
 _STOP_SECONDS = 10
 
 
-class SandboxServer:
+class SandboxServer(Crm):
     """One sandbox process on a free loopback port; a context manager.
+
+    Its own methods are about one CRM, those of :meth:`crm` about another.
 
     Args:
         settings: What it is started with.
-        system: The CRM that the helper methods are about.
+        system: The CRM that its own methods are about.
         port: 0 takes a free one.
     """
 
     def __init__(
         self, settings: Settings | None = None, system: str = "genius", port: int = 0
     ) -> None:
-        self.settings = settings or Settings()
-        self.system = system
-        self.url = ""
-        self._port = port
-        self._roots: dict[str, str] = {}
-        self._process: subprocess.Popen[str] | None = None
-        self._http = requests.Session()
+        http = requests.Session()
         # Proxies of the environment must not come between us and loopback.
-        self._http.trust_env = False
+        http.trust_env = False
+        super().__init__(settings or Settings(), system, http)
+        self._port = port
+        self._process: subprocess.Popen[str] | None = None
 
-    @property
-    def base_url(self) -> str:
-        """Base URL of the CRM's API, as a connection's host gives it."""
-        return self._roots[self.system]
-
-    @property
-    def token(self) -> str:
-        """The bearer token that the CRM accepts."""
-        return self.settings.tokens[self.system]
+    def crm(self, system: str) -> Crm:
+        """Another CRM of the same process, once it runs."""
+        return Crm(self.settings, system, self._http, self.url, self._roots)
 
     def start(self) -> Self:
-        """Start the process and wait until it answers.
+        """Start the process and wait until its own CRM has its records.
 
         Raises:
             RuntimeError: It ended instead; its messages are on standard error.
@@ -64,6 +56,7 @@ class SandboxServer:
             "--prospects", str(options.prospects),
             "--dirty", str(options.dirty),
             "--quota", "on" if options.quota else "off",
+            *(f"--size={name}={count}" for name, count in options.sizes.items()),
         ]  # fmt: skip
         tokens = {token_variable(name): t for name, t in options.tokens.items()}
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter)
@@ -82,6 +75,7 @@ class SandboxServer:
         ready = json.loads(line)
         self.url = ready["url"]
         self._roots = ready["systems"]
+        self.stats()  # the first call makes the records, so that no test measures it
         return self
 
     def stop(self) -> None:
@@ -110,69 +104,7 @@ class SandboxServer:
     ) -> None:
         self.stop()
 
-    def admin(self, method: str, path: str, call: dict[str, Any] | None = None) -> Any:
-        """One admin call about the CRM; returns its JSON answer.
-
-        Args:
-            method: HTTP method.
-            path: Below ``/_sandbox/<system>``, e.g. ``/stats``.
-            call: JSON body.
-
-        Raises:
-            ValueError: The sandbox refuses; the message is its own.
-        """
-        url = f"{self.url}/_sandbox/{self.system}{path}"
-        answer = self._http.request(method, url, json=call, timeout=_ADMIN_SECONDS)
-        if not answer.ok:
-            raise ValueError(f"{method} {path}: {answer.json()['error']}")
-        return answer.json()
-
     def reset(self) -> None:
-        """Begin anew: records, clock, quota, faults, statistics."""
+        """Begin anew: records, clock, quota, faults, statistics, of every CRM."""
         url = f"{self.url}/_sandbox/reset"
-        self._http.post(url, timeout=_ADMIN_SECONDS).raise_for_status()
-
-    def configure(self, **settings: Any) -> dict[str, Any]:
-        """Change settings; returns all of them."""
-        changed: dict[str, Any] = self.admin("PATCH", "/settings", settings)
-        return changed
-
-    def move(self, entity: str, action: str, count: int = 1, **more: Any) -> list[int]:
-        """``create``, ``change``, ``delete``, ``spoil`` or ``mend``; returns ids."""
-        call = {"count": count, **more}
-        ids: list[int] = self.admin("POST", f"/{entity}/{action}", call)["ids"]
-        return ids
-
-    def fault(self, kind: str, **options: Any) -> int:
-        """Switch a fault on; returns its id."""
-        number: int = self.admin("POST", "/faults", {"kind": kind, **options})["id"]
-        return number
-
-    def clear_faults(self) -> None:
-        """Switch all faults off."""
-        self.admin("DELETE", "/faults")
-
-    def stats(self) -> dict[str, Any]:
-        """Counts of requests since the last reset."""
-        counts: dict[str, Any] = self.admin("GET", "/stats")
-        return counts
-
-    def log(self) -> list[dict[str, Any]]:
-        """The newest requests, one by one."""
-        entries: list[dict[str, Any]] = self.admin("GET", "/log")["requests"]
-        return entries
-
-    def truth(self, entity: str) -> list[dict[str, Any]]:
-        """What the warehouse must hold of an entity, one object per live record."""
-        return self._lines(f"/truth/{entity}")
-
-    def deleted(self, entity: str) -> list[str]:
-        """Ids of the records that were deleted, in that order."""
-        lines = self._lines(f"/truth/{entity}/deleted")
-        return [line["source_id"] for line in lines]
-
-    def _lines(self, path: str) -> list[dict[str, Any]]:
-        url = f"{self.url}/_sandbox/{self.system}{path}"
-        answer = self._http.get(url, timeout=_ADMIN_SECONDS)
-        answer.raise_for_status()
-        return [json.loads(line) for line in answer.content.splitlines()]
+        self._http.post(url, timeout=ADMIN_SECONDS).raise_for_status()

@@ -51,14 +51,27 @@ class Table:
             self._views[since] = found
         return found
 
+    def find(self, wire_id: str) -> Record | None:
+        """Live record whose id the API writes so; None when there is none."""
+        try:
+            record = self.live.get(self.blueprint.key_of(wire_id))
+        except ValueError:
+            return None
+        if record is None or record.defect == "missing_id":
+            return None
+        # A number has more spellings than the one that the API writes.
+        written = str(self.blueprint.wire_id(record.key))
+        return record if written == wire_id else None
+
     def create(self, count: int, now: datetime) -> list[int]:
-        """Add new records; returns their ids."""
-        keys = [self._bear(now) for _ in range(count)]
+        """Add new records; returns their keys."""
+        keys = [self._bear(self._tick(now)) for _ in range(count)]
         self._views.clear()
         return keys
 
     def change(self, count: int, now: datetime, rng: Random) -> list[int]:
-        """Change random records visibly; returns their ids."""
+        """Change random records visibly; returns their keys."""
+        now = self._tick(now)
         picked = self._pick(list(self.live.values()), count, rng)
         for record in picked:
             fields = self.blueprint.parse(record.body)
@@ -67,7 +80,7 @@ class Table:
         return [record.key for record in picked]
 
     def delete(self, count: int, now: datetime, rng: Random) -> list[int]:
-        """Remove random records; returns their ids."""
+        """Remove random records; returns their keys."""
         picked = self._pick(list(self.live.values()), count, rng)
         for record in picked:
             self.remove(record, now)
@@ -82,7 +95,8 @@ class Table:
     def spoil(
         self, count: int, kind: str | None, now: datetime, rng: Random
     ) -> list[int]:
-        """Put a defect into random clean records; returns their ids."""
+        """Put a defect into random clean records; returns their keys."""
+        now = self._tick(now)
         if kind is not None and kind not in self.blueprint.defects:
             raise BadRequestError(
                 f"unknown kind {kind!r}; {self.blueprint.name} knows "
@@ -98,7 +112,8 @@ class Table:
         return [record.key for record in picked]
 
     def mend(self, now: datetime) -> list[int]:
-        """Free every record of its defect; returns their ids."""
+        """Free every record of its defect; returns their keys."""
+        now = self._tick(now)
         bad = [r for r in self.live.values() if r.defect is not None]
         for record in bad:
             record.defect = None
@@ -114,7 +129,7 @@ class Table:
         return rng.sample(among, count)
 
     def _rewrite(self, record: Record, fields: Fields, now: datetime) -> None:
-        record.modified = int(now.timestamp())
+        record.modified = now.timestamp()
         record.body = self.blueprint.render(fields)
         self._views.clear()
 
@@ -129,7 +144,14 @@ class Table:
         past = EPOCH - _PAST * rng.random()
         later = past + (EPOCH - past) * max(0.0, rng.uniform(-0.4, 1.0))
         key = self.blueprint.first_id + index
-        return Birth(rng, index, key, created or past, modified or later)
+        return Birth(
+            rng, index, key, created or self._tick(past), modified or self._tick(later)
+        )
+
+    def _tick(self, moment: datetime) -> datetime:
+        """The moment, as precisely as the records say it."""
+        micro = moment.microsecond // 1000 * 1000 if self.blueprint.milliseconds else 0
+        return moment.replace(microsecond=micro)
 
     def _bear(self, now: datetime | None) -> int:
         birth = self._birth(self._born, now, now)
@@ -140,7 +162,7 @@ class Table:
             key=birth.key,
             index=birth.index,
             created=birth.created,
-            modified=int(birth.modified.timestamp()),
+            modified=birth.modified.timestamp(),
             body=self.blueprint.render(fields),
             defect=defect,
         )

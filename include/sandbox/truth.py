@@ -5,13 +5,14 @@ mapping that it judges.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 
 from include.sandbox.clock import iso
-from include.sandbox.records import Defect, Record
+from include.sandbox.errors import BadRequestError
+from include.sandbox.records import Blueprint, Defect, Fields, Record
 from include.sandbox.table import Table
 
 # Escaped pairs have become one character by now: what is left stands alone.
@@ -19,21 +20,41 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NO_DEFECT = Defect(spoil=lambda _fields, _rng: None)
 
 
-def truth_lines(table: Table) -> Iterator[bytes]:
-    """One JSON line per live record, in id order."""
+def truth_lines(table: Table, into: str | None = None) -> Iterator[bytes]:
+    """One JSON line per live record, in the order of ids.
+
+    Args:
+        table: The entity.
+        into: Unified table, when the entity fills more than its own.
+
+    Raises:
+        BadRequestError: The entity does not fill ``into``.
+    """
+    unify = _unify(table.blueprint, into)
     for record in table.live.values():
-        yield orjson.dumps(truth_of(table, record))
+        yield orjson.dumps(_truth_of(table.blueprint, record, unify))
 
 
 def deleted_lines(table: Table) -> Iterator[bytes]:
     """One JSON line per deleted record, in the order of deletion."""
     for key, moment in table.deleted.items():
-        yield orjson.dumps({"source_id": str(key), "deleted_at": iso(moment)})
+        source_id = str(table.blueprint.wire_id(key))
+        yield orjson.dumps({"source_id": source_id, "deleted_at": iso(moment)})
 
 
-def truth_of(table: Table, record: Record) -> dict[str, Any]:
+def _unify(blueprint: Blueprint, into: str | None) -> Callable[[Fields], Fields]:
+    if into is None:
+        return blueprint.unify
+    if into not in blueprint.also:
+        also = ", ".join(blueprint.also) or "no other"
+        raise BadRequestError(f"{blueprint.name} also fill {also}, not {into!r}")
+    return blueprint.also[into]
+
+
+def _truth_of(
+    blueprint: Blueprint, record: Record, unify: Callable[[Fields], Fields]
+) -> dict[str, Any]:
     """The row that one record must become, or why it must be rejected."""
-    blueprint = table.blueprint
     fields = blueprint.parse(record.body)
     defect = blueprint.defects[record.defect] if record.defect else _NO_DEFECT
     line: dict[str, Any] = {
@@ -43,9 +64,12 @@ def truth_of(table: Table, record: Record) -> dict[str, Any]:
     }
     if defect.reason:
         return {**line, "reason": defect.reason, "field": defect.field}
-    row = {column: storable(value) for column, value in blueprint.unify(fields).items()}
-    row.update(dict.fromkeys(defect.nulls))
-    return {**line, "null_fields": defect.nulls, "warnings": defect.warns, **row}
+    row = {column: storable(value) for column, value in unify(fields).items()}
+    # A defect may concern a column that only the other table of the record has.
+    nulls = [column for column in defect.nulls if column in row]
+    warns = [column for column in defect.warns if column in row]
+    row.update(dict.fromkeys(nulls))
+    return {**line, "null_fields": nulls, "warnings": warns, **row}
 
 
 def storable(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hubspot_client import HubSpotApi
 from sandbox_client import Api
 
 from include.sandbox.server import SandboxServer
@@ -24,5 +25,16 @@ def sandbox(process: SandboxServer) -> SandboxServer:
 @pytest.fixture
 def api(sandbox: SandboxServer) -> Iterator[Api]:
     client = Api(sandbox)
+    yield client
+    client.session.close()
+
+
+@pytest.fixture
+def hubspot(sandbox: SandboxServer) -> Iterator[HubSpotApi]:
+    """HubSpot without quotas: tests of those switch them on."""
+    crm = sandbox.crm("hubspot")
+    off = {"enabled": False}
+    crm.configure(quota=off, search_quota=off, daily_quota=off)
+    client = HubSpotApi(crm)
     yield client
     client.session.close()

@@ -145,5 +145,6 @@ def test_the_token_comes_from_the_environment_and_is_not_shown(monkeypatch):
     monkeypatch.setenv("SANDBOX_GENIUS_TOKEN", "another-token")
     _port, settings = parse_arguments([])
 
-    assert settings.tokens == {"genius": "another-token"}
+    assert settings.tokens["genius"] == "another-token"
+    assert settings.tokens["hubspot"] == "sandbox-hubspot-token"
     assert "another-token" not in repr(settings)

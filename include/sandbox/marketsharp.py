@@ -1,0 +1,113 @@
+"""MarketSharp: XML over HTTP, a key in a header, numbered pages without counts."""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from include.sandbox import marketsharp_records as entities
+from include.sandbox.entity_api import EntityApi
+from include.sandbox.errors import BadRequestError
+from include.sandbox.faults import Fault
+from include.sandbox.marketsharp_attacks import attack
+from include.sandbox.marketsharp_xml import DECLARATION, render_problem
+from include.sandbox.messages import Answer, Request
+from include.sandbox.numbered import NumberedPage, numbered_page
+from include.sandbox.quota import Refusal
+from include.sandbox.records import Record
+from include.sandbox.settings import Settings
+from include.sandbox.table import Table
+
+_MOST_PER_PAGE = 50
+_XML = b"application/xml"
+#: Entity -> root element of its lists, element of a record.
+_ELEMENTS = {
+    "contacts": ("Contacts", "Contact"),
+    "leads": ("Leads", "Lead"),
+    "jobs": ("Jobs", "Job"),
+    "activities": ("Activities", "Activity"),
+}
+
+
+class MarketSharp(EntityApi):
+    """The MarketSharp API below ``/marketsharp``, as specified."""
+
+    name = "marketsharp"
+    root = "/marketsharp"
+    limit = (500, 3_600.0)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._key = settings.tokens[self.name].encode()
+        self._counted_lists = False
+
+    def build_tables(self) -> Iterable[Table]:
+        """Contacts as many as asked, and what happens around them."""
+        options = self.settings
+        seed, contacts = options.seed, options.size(self.name)
+        leads = contacts * 3 // 4
+        for blueprint, count in (
+            (entities.contacts(seed), contacts),
+            (entities.leads(contacts), leads),
+            (entities.jobs(contacts, leads), contacts // 3),
+            (entities.activities(contacts), contacts),
+        ):
+            yield Table(blueprint, f"{seed}/{self.name}", count, options.dirty)
+
+    def is_authorized(self, request: Request) -> bool:
+        """Whether the key is the sandbox's."""
+        return hmac.compare_digest(request.header(b"x-api-key"), self._key)
+
+    def options(self) -> dict[str, Any]:
+        """``counted_lists``: counts as attributes of a list's root element."""
+        return {"counted_lists": self._counted_lists}
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Switch ``counted_lists``."""
+        if name != "counted_lists" or not isinstance(value, bool):
+            raise BadRequestError(
+                "marketsharp has one setting of its own: counted_lists, bool"
+            )
+        self._counted_lists = value
+
+    def refuse_credentials(self) -> Answer:
+        """A key in a header has no challenge."""
+        return self.problem(401, "missing or wrong API key")
+
+    def refuse_quota(self, request: Request, refusal: Refusal) -> Answer:
+        """The same refusal as every system's, in XML."""
+        answer = super().refuse_quota(request, refusal)
+        answer.body, answer.content_type = render_problem("quota used up"), _XML
+        return answer
+
+    def problem(self, status: int, message: str) -> Answer:
+        """An ``<Error>`` with a ``<Message>``."""
+        return Answer(status, render_problem(message), _XML)
+
+    def show_record(self, record: Record) -> Answer:
+        """A document of the record alone."""
+        return Answer(200, DECLARATION + record.body, _XML)
+
+    def list_records(
+        self, table: Table, query: Mapping[str, str], faults: list[Fault]
+    ) -> Answer:
+        """A document of one root element with a page of records in it."""
+        root, element = _ELEMENTS[table.blueprint.name]
+        page = numbered_page(table, query, _MOST_PER_PAGE, faults)
+        start = root + self._counts(page)
+        records = b"".join([record.body for record in page.records])
+        body = b"%b<%b>%b</%b>" % (
+            DECLARATION, start.encode(), records, root.encode(),
+        )  # fmt: skip
+        self.shift(table, page.records, faults)
+        for fault in faults:
+            if fault.kind == "xml_attack":
+                body = attack(fault.options["form"], body, root, element)
+        return Answer(200, body, _XML)
+
+    def _counts(self, page: NumberedPage) -> str:
+        if not self._counted_lists:
+            return ""
+        return (
+            f' page="{page.page}" per_page="{page.per_page}"'
+            f' total="{page.total}" total_pages="{page.total_pages}"'
+        )
