@@ -1,4 +1,4 @@
-"""Airflow as the stack runs it: environment and process table."""
+"""Airflow and the receiver as the stack runs them: environment, process table."""
 
 import json
 import os
@@ -21,8 +21,12 @@ _PASSED = frozenset(
     }
 )
 _PASSED_PREFIXES = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "CRM_WAREHOUSE_")
+#: What the receiver gets of the parts' environment. It is what strangers speak to, so
+#: it holds no key of Airflow's.
+_RECEIVER_PREFIXES = ("AIRFLOW_CONN_", "CRM_WAREHOUSE_", "PYTHON")
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
+GUNICORN = Path(sys.executable).with_name("gunicorn")
 
 
 def environment(
@@ -80,6 +84,7 @@ def _ours(
         ),
         "CRM_WAREHOUSE_ENV": settings.environment,
         "CRM_WAREHOUSE_SEALING_KEY": secrets.sealing_key,
+        "CRM_WAREHOUSE_CONNECTIONS": str(settings.sealed_connections),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": (
             f"postgresql+psycopg2://airflow:{secrets.airflow_password}@{database}"
         ),
@@ -127,4 +132,20 @@ def processes(ports: Mapping[str, int], env: dict[str, str]) -> tuple[Process, .
         airflow(
             "triggerer", "triggerer --skip-serve-logs", Health(report, "triggerer")
         ),
+        _receiver(ports["receiver"], env),
+    )
+
+
+def _receiver(port: int, env: dict[str, str]) -> Process:
+    own = {
+        name: value
+        for name, value in env.items()
+        if name in _PASSED or name.startswith(_RECEIVER_PREFIXES)
+    }
+    config = "webhook_receiver/gunicorn.conf.py"
+    return Process(
+        "receiver",
+        (str(GUNICORN), "-c", config, "webhook_receiver.wsgi:app"),
+        {**own, "HOST": HOST, "PORT": str(port)},
+        Health(f"http://{HOST}:{port}/readyz"),
     )

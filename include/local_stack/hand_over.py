@@ -44,7 +44,7 @@ def hand_over(settings: StackSettings, ports: Ports, secrets: Secrets) -> None:
         name.removeprefix(_PREFIX).lower() for name in env if name.startswith(_PREFIX)
     ]
     found = [from_environment(conn_id, env) for conn_id in conn_ids]
-    sealed = settings.var / "connections.sealed"
+    sealed = settings.sealed_connections
     ours = {each.id: each for each in found if each}
     seal_connections({**_known(sealed, env), **ours}.values(), sealed, env)
     variables = {name: env[name] for name in _VARIABLES}

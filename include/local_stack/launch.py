@@ -26,9 +26,9 @@ def choose_ports(
         StackError: A port that must be this one is taken.
     """
     running = any(part.alive for part in former.parts if part.name != "postgres")
-    if running and former.ports.get("postgres") == postgres_port:
-        return former.ports
-    chosen = {"postgres": postgres_port}
+    kept = running and former.ports.get("postgres") == postgres_port
+    # Parts that a new release brings have no port yet.
+    chosen = dict(former.ports) if kept else {"postgres": postgres_port}
     for name, preferred in settings.preferred_ports.items():
         if name not in chosen:
             fixed = settings.fixed_ports.get(name)

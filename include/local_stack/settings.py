@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 #: Name -> where the search for a free port begins.
-PREFERRED_PORTS = {"ui": 8080, "execution": 8180, "postgres": 5433}
+PREFERRED_PORTS = {"ui": 8080, "execution": 8180, "postgres": 5433, "receiver": 8090}
 
 Ports = Mapping[str, int]
 #: More environment for every part, once the ports are known.
@@ -62,6 +62,11 @@ class StackSettings:
     def logs(self) -> Path:
         """Folder of the parts' logs."""
         return self.var / "logs"
+
+    @property
+    def sealed_connections(self) -> Path:
+        """Connections for the receiver and for commands, sealed."""
+        return self.var / "connections.sealed"
 
     @property
     def state_file(self) -> Path:

@@ -14,7 +14,7 @@ from include.local_stack.procfs import Identity
 from include.local_stack.settings import ROOT, StackSettings, from_environment
 from include.local_stack.state import PartState, State
 
-PORTS = {"ui": 1001, "execution": 1002, "postgres": 1003}
+PORTS = {"ui": 1001, "execution": 1002, "postgres": 1003, "receiver": 1004}
 
 
 class TestFromEnvironment:
@@ -100,6 +100,35 @@ class TestEnvironmentOfParts:
         assert not [each for each in vars(secrets).values() if each in words]
         assert secrets.fernet_key not in repr(table)
 
+    def test_the_receiver_gets_connections_and_no_key_of_airflows(
+        self, secrets: secret_files.Secrets, tmp_path: Path
+    ) -> None:
+        caller = {
+            "PATH": "/bin",
+            "AIRFLOW_CONN_HUBSPOT_DEFAULT": "{}",
+            "AIRFLOW_VAR_X": "1",
+        }
+        settings = StackSettings(var=tmp_path)
+        env = airflow_parts.environment(settings, PORTS, secrets, caller)
+        table = airflow_parts.processes(PORTS, env)
+        receiver = next(each for each in table if each.name == "receiver")
+        assert receiver.env.keys() == {
+            "PATH",
+            "AIRFLOW_CONN_CRM_WAREHOUSE",
+            "AIRFLOW_CONN_HUBSPOT_DEFAULT",
+            "CRM_WAREHOUSE_CONNECTIONS",
+            "CRM_WAREHOUSE_ENV",
+            "CRM_WAREHOUSE_SEALING_KEY",
+            "PYTHONUNBUFFERED",
+            "HOST",
+            "PORT",
+        }
+        assert receiver.env["PORT"] == "1004"
+        assert receiver.health
+        assert receiver.health.url == "http://127.0.0.1:1004/readyz"
+        sealed = str(tmp_path / "connections.sealed")
+        assert receiver.env["CRM_WAREHOUSE_CONNECTIONS"] == sealed
+
 
 class TestPorts:
     def test_taken_ones_are_passed_over_and_none_is_given_twice(self) -> None:
@@ -119,16 +148,21 @@ class TestPorts:
             with pytest.raises(StackError, match=f"Port {taken} of part ui is taken"):
                 choose_ports(settings, State(), 5)
 
-    def test_running_parts_keep_theirs(self) -> None:
+    def test_running_parts_keep_theirs_and_new_ones_get_one(self) -> None:
         part = subprocess.Popen(["sleep", "60"])
         try:
             alive = PartState("api-core", "digest", Identity.of(part.pid), "healthy")
             former = State(ports=PORTS, parts=[alive])
             assert choose_ports(StackSettings(), former, 1003) == PORTS
+            former.ports = {name: PORTS[name] for name in ("ui", "execution")}
+            former.ports["postgres"] = 1003
+            grown = choose_ports(StackSettings(), former, 1003)
+            assert grown == {**PORTS, "receiver": grown["receiver"]}
+            assert grown["receiver"] >= 8090
         finally:
             part.kill()
             part.wait()
-        assert choose_ports(StackSettings(), former, 1003) != PORTS
+        assert choose_ports(StackSettings(), former, 1003)["ui"] != PORTS["ui"]
 
 
 def test_a_process_with_another_environment_is_another_process() -> None:

@@ -1,0 +1,129 @@
+"""A real receiver: gunicorn as the contract starts it, on a free port."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from psycopg.conninfo import conninfo_to_dict
+
+from include.local_stack.ports import choose
+from tests.proof.hubspot_sender import PUBLIC_URL, SECRET, Answer, call
+
+ROOT = Path(__file__).parents[2]
+HUBSPOT = {"webhook_secrets": [SECRET], "public_url": PUBLIC_URL}
+_PATIENCE_SECONDS = 30.0
+
+
+def environment(conninfo: str, hubspot: dict[str, Any] | None) -> dict[str, str]:
+    """Variables of a receiver on that database; ``hubspot`` is its extra."""
+    parts = conninfo_to_dict(conninfo)
+    warehouse = {
+        "conn_type": "postgres",
+        "host": parts["host"],
+        "port": int(str(parts["port"])),
+        "login": parts["user"],
+        "password": parts["password"],
+        "schema": parts["dbname"],
+    }
+    env = {
+        "PATH": os.environ["PATH"],
+        "CRM_WAREHOUSE_ENV": "dev",
+        "CRM_WAREHOUSE_CONNECTIONS": "/nowhere/connections.sealed",
+        "AIRFLOW_CONN_CRM_WAREHOUSE": json.dumps(warehouse),
+    }
+    if hubspot is not None:
+        connection = {"conn_type": "hubspot", "password": "unused", "extra": hubspot}
+        env["AIRFLOW_CONN_HUBSPOT_DEFAULT"] = json.dumps(connection)
+    return env
+
+
+class Receiver:
+    """One receiver; its context ends with no process left."""
+
+    def __init__(self, env: dict[str, str], log: Path) -> None:
+        self.port = choose("receiver", 28090)
+        self._log = log
+        command = [
+            str(Path(sys.executable).with_name("gunicorn")),
+            *("-c", "webhook_receiver/gunicorn.conf.py", "webhook_receiver.wsgi:app"),
+        ]
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**env, "PORT": str(self.port)},
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text("utf-8")
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return call(self.port, "GET", path, headers)
+
+    def wait_for(self, path: str, status: int = 200) -> None:
+        """Until the path answers with this status."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log
+            try:
+                if self.get(path).status == status:
+                    return
+            except OSError:
+                pass  # not yet listening
+            time.sleep(0.05)
+        raise AssertionError(f"{path} is never {status}:\n{self.log}")
+
+    def wait_end(self) -> int:
+        """Until it ends by itself; its exit status."""
+        return self.process.wait(_PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        """As a power cut would: master and workers at once."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(_PATIENCE_SECONDS)
+
+
+#: Connection string, extra of ``hubspot_default``, variables.
+Start = Callable[..., Receiver]
+
+
+def started(
+    conninfo: str,
+    hubspot: dict[str, Any] | None,
+    log: Path,
+    *,
+    ready: bool = True,
+    **variables: str,
+) -> Receiver:
+    """A receiver that was started, and is ready unless that is not waited for."""
+    receiver = Receiver(environment(conninfo, hubspot) | variables, log)
+    if ready:
+        try:
+            receiver.wait_for("/readyz")
+        except AssertionError:
+            receiver.kill()
+            raise
+    return receiver
