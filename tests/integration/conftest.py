@@ -8,7 +8,7 @@ import pytest
 from crm_warehouse.spec import Source
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
-from tests.proof.house import GENIUS, House
+from tests.proof.house import GENIUS, SOURCES, House, Open
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +42,19 @@ def house(warehouse: str, sandbox: SandboxServer, genius: Source) -> House:
 def make_house(warehouse: str, sandbox: SandboxServer) -> Callable[[Source], House]:
     """For tests that change the definition."""
     return lambda source: House(warehouse, sandbox, source)
+
+
+@pytest.fixture
+def open_house(warehouse: str, sandbox: SandboxServer) -> Open:
+    """A house of any system; quotas off, no pauses."""
+
+    def open_house(system: str) -> House:
+        source = SOURCES[system]
+        retry = replace(source.retry, delays=(0.01,) * 3)
+        crm = sandbox.crm(system)
+        crm.configure(quota={"enabled": False})
+        if system == "hubspot":
+            crm.configure(search_quota={"enabled": False})
+        return House(warehouse, crm, replace(source, quotas=(), retry=retry))
+
+    return open_house

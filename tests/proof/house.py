@@ -1,18 +1,22 @@
 """A warehouse with a sandbox in front of it: sync, then look."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from crm_warehouse.clients.registry import build_client
-from crm_warehouse.engine.job import SyncRequest, SyncResult
+from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.sync import run_sync
-from crm_warehouse.source_files import default_directory, load_source
+from crm_warehouse.engine.webhooks import merge_webhooks
+from crm_warehouse.source_files import default_directory, load_sources
 from crm_warehouse.spec import Source
+from include.sandbox.crm import Crm
 from include.sandbox.server import SandboxServer
 
-GENIUS = load_source(default_directory() / "genius.yaml")
+SOURCES = load_sources(default_directory())
+GENIUS = SOURCES["genius"]
 
 
 class House:
@@ -24,7 +28,9 @@ class House:
         source: Definition to run with.
     """
 
-    def __init__(self, conninfo: str, sandbox: SandboxServer, source: Source) -> None:
+    def __init__(
+        self, conninfo: str, sandbox: SandboxServer | Crm, source: Source
+    ) -> None:
         self.conninfo = conninfo
         self.sandbox = sandbox
         self.source = source
@@ -44,13 +50,25 @@ class House:
         return run_sync(
             request,
             conninfo=self.conninfo,
-            open_client=lambda gate: build_client(
-                self.source,
-                base_url=self.sandbox.base_url,
-                token=self.sandbox.token,
-                gate=gate,
-            ),
+            open_client=self.open_client,
             progress=progress,
+        )
+
+    def merge_webhooks(self, **options: Any) -> SyncResult:
+        """One merge; options are those of :class:`WebhookRequest`."""
+        return merge_webhooks(
+            WebhookRequest(self.source, self.source.name, **options),
+            conninfo=self.conninfo,
+            open_client=self.open_client,
+        )
+
+    def open_client(self, gate: Any) -> Any:
+        """Client of the sandbox."""
+        return build_client(
+            self.source,
+            base_url=self.sandbox.base_url,
+            token=self.sandbox.token,
+            gate=gate,
         )
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
@@ -62,3 +80,7 @@ class House:
     def value(self, statement: str, *values: Any) -> Any:
         """The one value of a query."""
         return next(iter(self.rows(statement, *values)[0].values()))
+
+
+#: Opens the house of a system, by its name.
+Open = Callable[[str], House]

@@ -8,22 +8,48 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from include.sandbox.crm import Crm
 from include.sandbox.server import SandboxServer
 
+#: System -> entity -> the unified tables that its records fill, its own first.
+FILLED: dict[str, dict[str, tuple[str, ...]]] = {
+    "genius": {
+        "prospects": ("contacts",),
+        "appointments": ("appointments",),
+        "users": ("users",),
+        "divisions": ("divisions",),
+        "marketing_sources": ("marketing_sources",),
+    },
+    "hubspot": {
+        "contacts": ("contacts",),
+        "companies": ("companies",),
+        "deals": ("leads",),
+    },
+    "marketsharp": {
+        "contacts": ("contacts",),
+        "leads": ("leads",),
+        "jobs": ("jobs",),
+        "activities": ("activities",),
+    },
+    "activeprospect": {"leads": ("leads", "contacts"), "events": ("lead_events",)},
+}
 #: Genius entity -> unified table.
-TABLES = {
-    "prospects": "contacts",
-    "appointments": "appointments",
-    "users": "users",
-    "divisions": "divisions",
-    "marketing_sources": "marketing_sources",
+TABLES = {entity: tables[0] for entity, tables in FILLED["genius"].items()}
+#: Unified table -> table of its links to contacts, and its column there.
+LINKS = {
+    "leads": ("lead_contacts", "lead_source_id"),
+    "companies": ("company_contacts", "company_source_id"),
 }
 _ABOUT = frozenset({"expect", "defect", "null_fields", "warnings", "reason", "field"})
+_LINKS = "links"
+
+Source = SandboxServer | Crm
 
 
 @dataclass(frozen=True)
@@ -53,48 +79,89 @@ def row_hash(row: dict[str, Any]) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def truth_rows(source: Source, entity: str, into: str) -> list[dict[str, Any]]:
+    """The rows that the warehouse must hold, instants parsed."""
+    own = FILLED[source.system][entity][0]
+    lines = source.truth(entity, None if into == own else into)
+    return [
+        {key: _value(key, value) for key, value in line.items() if key not in _ABOUT}
+        for line in lines
+        if line["expect"] == "keep"
+    ]
+
+
+def _value(key: str, value: Any) -> Any:
+    if value and key.endswith(("_at", "scheduled_date")):
+        return datetime.fromisoformat(value)
+    if key == _LINKS:
+        return sorted([contact, str(kind)] for contact, kind in value)
     return value
 
 
-def truth_hashes(sandbox: SandboxServer, entity: str) -> dict[str, str]:
-    """Source id -> hash of the row that the warehouse must hold."""
-    hashes = {}
-    for line in sandbox.truth(entity):
-        if line["expect"] == "keep":
-            row = {key: value for key, value in line.items() if key not in _ABOUT}
-            hashes[row["source_id"]] = row_hash(_with_instants(row))
-    return hashes
-
-
-def _with_instants(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: datetime.fromisoformat(value)
-        if value and key.endswith(("_at", "scheduled_date"))
-        else value
-        for key, value in row.items()
-    }
-
-
-def warehouse_hashes(conninfo: str, entity: str, columns: list[str]) -> dict[str, str]:
-    """Source id -> hash of the live row that the warehouse holds."""
-    statement = sql.SQL("SELECT {} FROM warehouse.{} WHERE NOT is_deleted").format(
-        sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.Identifier(TABLES[entity]),
-    )
+def warehouse_rows(
+    conninfo: str, system: str, into: str, columns: list[str]
+) -> list[dict[str, Any]]:
+    """The live rows that the warehouse holds."""
+    plain = [column for column in columns if column != _LINKS]
+    statement = sql.SQL(
+        "SELECT {} FROM warehouse.{} WHERE NOT is_deleted AND source_system = %s"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, plain)), sql.Identifier(into))
     with psycopg.connect(conninfo) as conn:
-        cursor = conn.execute(statement)
-        rows = [dict(zip(columns, row, strict=True)) for row in cursor]
+        cursor = conn.execute(statement, [system])
+        rows = [dict(zip(plain, row, strict=True)) for row in cursor]
+        if _LINKS in columns:
+            links = _links(conn, system, into)
+            for row in rows:
+                row[_LINKS] = sorted(links.get(row["source_id"], []))
+    return rows
+
+
+def _links(conn: Any, system: str, into: str) -> dict[str, list[list[str]]]:
+    table, child = LINKS[into]
+    statement = sql.SQL(
+        "SELECT {}, contact_source_id, type FROM warehouse.{} WHERE source_system = %s"
+    ).format(sql.Identifier(child), sql.Identifier(table))
+    found: dict[str, list[list[str]]] = {}
+    for child_id, contact_id, kind in conn.execute(statement, [system]):
+        found.setdefault(child_id, []).append([contact_id, kind])
+    return found
+
+
+def truth_hashes(source: Source, entity: str) -> dict[str, str]:
+    """Source id -> hash of the row that the warehouse must hold."""
+    own = FILLED[source.system][entity][0]
+    return _hashes(truth_rows(source, entity, own))
+
+
+def _hashes(rows: list[dict[str, Any]]) -> dict[str, str]:
     return {row["source_id"]: row_hash(row) for row in rows}
 
 
-def compare(conninfo: str, sandbox: SandboxServer, entity: str) -> Difference:
-    """Truth against warehouse."""
-    kept = next(line for line in sandbox.truth(entity) if line["expect"] == "keep")
-    columns = [key for key in kept if key not in _ABOUT]
-    truth = truth_hashes(sandbox, entity)
-    held = warehouse_hashes(conninfo, entity, columns)
+def compare(
+    conninfo: str, source: Source, entity: str, into: str | None = None
+) -> Difference:
+    """Truth against warehouse, for one of the tables that the entity fills."""
+    table = into or FILLED[source.system][entity][0]
+    truth = truth_rows(source, entity, table)
+    assert truth, f"{source.system} has no {entity}: nothing would be compared"
+    held = warehouse_rows(conninfo, source.system, table, list(truth[0]))
+    wanted, found = _hashes(truth), _hashes(held)
     return Difference(
-        missing=sorted(truth.keys() - held.keys()),
-        extra=sorted(held.keys() - truth.keys()),
-        different=sorted(k for k in truth.keys() & held.keys() if truth[k] != held[k]),
+        missing=sorted(wanted.keys() - found.keys()),
+        extra=sorted(found.keys() - wanted.keys()),
+        different=sorted(
+            k for k in wanted.keys() & found.keys() if wanted[k] != found[k]
+        ),
     )
+
+
+def compare_all(conninfo: str, source: Source, entity: str) -> dict[str, Difference]:
+    """Differences of every table that the entity fills; empty when all are equal."""
+    found = {
+        table: compare(conninfo, source, entity, table)
+        for table in FILLED[source.system][entity]
+    }
+    return {table: difference for table, difference in found.items() if difference}

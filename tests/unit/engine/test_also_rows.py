@@ -182,16 +182,20 @@ def test_a_reject_of_the_other_row_sets_the_whole_record_aside(
         assert rows(conn, f"SELECT source_id FROM warehouse.{table}") == [("b2",)]
 
 
-def test_a_value_that_postgresql_refuses_spoils_only_its_record(
-    load: Load, conn: Connection
+def test_a_row_that_postgresql_refuses_takes_the_other_with_it(
+    conn: Connection, genius: Source
 ) -> None:
-    # Longer than an entry of the index on normalised addresses may be.
-    part = "".join(chr(0x4E00 + n) for n in range(3000))
-    bad = {**ANN, "id": "bad", "lead": {**ANN["lead"], "email": f"x@{part}.org"}}
+    named = (_field("contact_source_id", "person"), *LEADS.fields[1:])
+    load = Load(conn, genius, replace(LEADS, fields=named))
+    # Longer than an entry of the index on waiting contacts may be.
+    person = "".join(chr(0x4E00 + n * 7) for n in range(3000))
 
-    load.write(ANN, bad, {**ANN, "id": "c3"})
+    load.write(ANN, {**ANN, "id": "bad", "person": person}, {**ANN, "id": "c3"})
     job = load.finish()
 
-    assert job.records_received == job.records_created + job.records_failed
-    assert [r[0] for r in rows(conn, BOTH)][0] == "a1"
-    assert [r[0] for r in rows(conn, BOTH)][-1] == "c3"
+    assert (job.records_created, job.records_failed) == (2, 1)
+    assert [row[0] for row in rows(conn, BOTH)] == ["a1", "c3"]
+    assert rows(
+        conn,
+        "SELECT source_id, error_type FROM ops.sync_errors WHERE severity = 'error'",
+    ) == [("bad", "refused_by_warehouse")]
