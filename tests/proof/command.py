@@ -14,6 +14,7 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from include.sandbox.server import SandboxServer
+from include.sandbox.settings import DEFAULT_TOKENS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +25,7 @@ class CommandLine:
 
     Attributes:
         conninfo: The warehouse.
-        sandbox: The CRM.
+        sandbox: The CRMs.
         sources: Folder of source files.
     """
 
@@ -43,18 +44,19 @@ class CommandLine:
             "password": to["password"],
             "schema": to["dbname"],
         }
-        genius = {
-            "conn_type": "http",
-            "host": self.sandbox.base_url,
-            "password": self.sandbox.token,
-        }
+        crms = [self.sandbox.crm(name) for name in DEFAULT_TOKENS]
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "plugins"),
             "CRM_WAREHOUSE_ENV": "dev",
             "CRM_WAREHOUSE_SOURCES": str(self.sources),
             "AIRFLOW_CONN_CRM_WAREHOUSE": json.dumps(warehouse),
-            "AIRFLOW_CONN_GENIUS_DEFAULT": json.dumps(genius),
+            **{
+                f"AIRFLOW_CONN_{crm.system.upper()}_DEFAULT": json.dumps(
+                    {"conn_type": "http", "host": crm.base_url, "password": crm.token}
+                )
+                for crm in crms
+            },
         }
 
     @contextmanager

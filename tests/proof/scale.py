@@ -1,4 +1,4 @@
-"""How much a load of 100,000 records costs: ``python -m tests.proof.scale``.
+"""How much loads of 100,000 records cost: ``python -m tests.proof.scale``.
 
 Every figure is of a whole process, its start included, against a sandbox CRM on the
 same machine, with quotas that nothing reaches and PostgreSQL's fsync on. Beside the
@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psycopg
 
@@ -103,25 +104,80 @@ def _server_cpu(server: Postgres) -> float:
     return total / _TICKS
 
 
-def bare(conninfo: str, url: str, token: str, pages: int) -> None:
-    """The least a loader must do: pages over HTTP, parsed, copied to one table."""
+@dataclass(frozen=True)
+class Case:
+    """What is loaded.
+
+    Attributes:
+        system: The CRM.
+        entity: Its entity with the most people.
+        page: Records of a page.
+    """
+
+    system: str
+    entity: str
+    page: int
+
+    @property
+    def size(self) -> str:
+        """The records, in words."""
+        return f"{self.system} {self.entity}"
+
+
+CASES = {
+    case.system: case
+    for case in (
+        Case("genius", "prospects", 100),
+        Case("hubspot", "contacts", 100),
+        Case("marketsharp", "contacts", 50),
+    )
+}
+
+
+def pages(case: Case, url: str, token: str, records: int) -> Iterator[list[Any]]:
+    """The least that reading takes: pages over HTTP, parsed."""
     import orjson
     import requests
+    from lxml import etree
 
     session = requests.Session()
     session.trust_env = False
     session.headers["Authorization"] = f"Bearer {token}"
+    session.headers["X-API-Key"] = token
+    wanted = "firstname,lastname,email,phone,address,city,state,zip,hs_lead_status"
+    after = None
+    for page in range(1, records // case.page + 1):
+        if case.system == "hubspot":
+            where = {"limit": case.page, "after": after, "properties": wanted}
+            answer = session.get(
+                f"{url}/crm/v3/objects/contacts", params=where, timeout=60
+            )
+            listed = orjson.loads(answer.content)
+            after = listed.get("paging", {}).get("next", {}).get("after")
+            yield listed["results"]
+            continue
+        where = {"page": page, "per_page": case.page}
+        answer = session.get(f"{url}/{case.entity}", params=where, timeout=60)
+        if case.system == "marketsharp":
+            root = etree.fromstring(answer.content)
+            yield [{each.tag: each.text for each in record} for record in root]
+        else:
+            yield orjson.loads(answer.content)["data"]
+
+
+def bare(case: Case, conninfo: str, url: str, token: str, records: int) -> None:
+    """The least a loader must do: read, and COPY into one table without an index."""
+    import orjson
+
     with psycopg.connect(conninfo) as conn:
         conn.execute("CREATE TABLE bare (payload text)")
         with conn.cursor().copy("COPY bare FROM STDIN") as copy:
-            for page in range(1, pages + 1):
-                where = {"page": page, "per_page": 100}
-                answer = session.get(f"{url}/prospects", params=where, timeout=60)
-                for record in orjson.loads(answer.content)["data"]:
+            for page in pages(case, url, token, records):
+                for record in page:
                     copy.write_row([orjson.dumps(record).decode()])
 
 
-def run(records: int, repetitions: int) -> None:
+def run(case: Case, records: int, repetitions: int) -> None:
     """Measure and print a table."""
     folder = Path(tempfile.mkdtemp(prefix="crm-scale-"))
     folder.chmod(0o755)
@@ -133,64 +189,71 @@ def run(records: int, repetitions: int) -> None:
     try:
         server.start()
         server.create_role("crm_warehouse", passwords["crm_warehouse"])
-        with SandboxServer(Settings(prospects=records, quota=False)) as sandbox:
+        sizes = {case.system: records}
+        small = Settings(prospects=1, sizes=sizes, quota=False)
+        settings = (
+            replace(small, prospects=records) if case.system == "genius" else small
+        )
+        with SandboxServer(settings) as sandbox:
             costs = [
-                _round(server, sandbox, sources, records) for _ in range(repetitions)
+                _round(case, server, sandbox, sources, records)
+                for _ in range(repetitions)
             ]
-        _print(costs, records)
+        _print(case, costs, records)
     finally:
         server.stop()
         shutil.rmtree(folder)
 
 
 def _round(
-    server: Postgres, sandbox: SandboxServer, sources: Path, records: int
+    case: Case, server: Postgres, sandbox: SandboxServer, sources: Path, records: int
 ) -> dict[str, Cost]:
+    crm = sandbox.crm(case.system)
     name = f"scale_{secrets.token_hex(4)}"
     server.create_database(name, "crm_warehouse")
     conninfo = server.conninfo(name, "crm_warehouse")
     migrate(conninfo)
     line = CommandLine(conninfo, sandbox, sources)
     python = [sys.executable, "-m"]
-    sync = [*python, "crm_warehouse", "sync", "--source", "genius"]
-    sync += ["--entity", "prospects", "--mode"]
-    own = [sandbox.base_url, str(records // 100)]
-    env = {**line.environment(), "BARE_CONNINFO": conninfo, "BARE_TOKEN": sandbox.token}
+    sync = [*python, "crm_warehouse", "sync", "--source", case.system]
+    sync += ["--entity", case.entity, "--mode"]
+    own = ["--system", case.system, "--records", str(records), "--bare", crm.base_url]
+    env = {**line.environment(), "BARE_CONNINFO": conninfo, "BARE_TOKEN": crm.token}
 
     def cost(command: list[str]) -> Cost:
         return measure(server, command, env)
 
     costs = {
-        "bare: read and COPY": cost([*python, "tests.proof.scale", "--bare", *own]),
+        "bare: read and COPY": cost([*python, "tests.proof.scale", *own]),
         "full, all new": cost([*sync, "full"]),
         "full, nothing changed": cost([*sync, "full"]),
         "replay": cost([*sync, "replay"]),
     }
-    sandbox.move("prospects", "change", 1000)
+    crm.move(case.entity, "change", 1000)
     costs["incremental, 1,000 changed"] = cost([*sync, "incremental"])
-    if compare(conninfo, sandbox, "prospects"):
+    if compare(conninfo, crm, case.entity):
         raise SystemExit("the warehouse differs from the source")
     server.drop_database(name)
     return costs
 
 
-def _print(rounds: list[dict[str, Cost]], records: int) -> None:
-    def middle(case: str, of: Callable[[Cost], float]) -> float:
-        return median(of(costs[case]) for costs in rounds)
+def _print(case: Case, rounds: list[dict[str, Cost]], records: int) -> None:
+    def middle(name: str, of: Callable[[Cost], float]) -> float:
+        return median(of(costs[name]) for costs in rounds)
 
     base = middle("bare: read and COPY", lambda c: c.cpu)
     print(
-        f"\n{records:,} prospects; medians of {len(rounds)}; warehouse equals truth\n"
+        f"\n{records:,} {case.size}; medians of {len(rounds)}; warehouse equals truth\n"
     )
     print("| case | client CPU s | PostgreSQL CPU s | wall s | peak MB | CPU : bare |")
     print("|---|---|---|---|---|---|")
-    for case in rounds[0]:
+    for name in rounds[0]:
         print(
-            f"| {case} | {middle(case, lambda c: c.client):.2f}"
-            f" | {middle(case, lambda c: c.server):.2f}"
-            f" | {middle(case, lambda c: c.wall):.2f}"
-            f" | {middle(case, lambda c: c.memory):.0f}"
-            f" | {middle(case, lambda c: c.cpu) / base:.2f} |"
+            f"| {name} | {middle(name, lambda c: c.client):.2f}"
+            f" | {middle(name, lambda c: c.server):.2f}"
+            f" | {middle(name, lambda c: c.wall):.2f}"
+            f" | {middle(name, lambda c: c.memory):.0f}"
+            f" | {middle(name, lambda c: c.cpu) / base:.2f} |"
         )
     load = os.getloadavg()[0]
     print(f"\nLoad of the machine at the end: {load:.1f}")
@@ -201,13 +264,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--bare", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--system", choices=CASES, help="default: all, one by one")
+    parser.add_argument("--bare", metavar="URL", help=argparse.SUPPRESS)
     words = parser.parse_args()
+    cases = [CASES[words.system]] if words.system else list(CASES.values())
     if words.bare:
-        url, pages = words.bare
-        bare(os.environ["BARE_CONNINFO"], url, os.environ["BARE_TOKEN"], int(pages))
-    else:
-        run(words.records, words.repetitions)
+        target, token = os.environ["BARE_CONNINFO"], os.environ["BARE_TOKEN"]
+        bare(cases[0], target, words.bare, token, words.records)
+        return
+    for case in cases:
+        run(case, words.records, words.repetitions)
 
 
 if __name__ == "__main__":

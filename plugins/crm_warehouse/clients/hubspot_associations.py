@@ -134,9 +134,8 @@ def _associations(targets: list[Any]) -> _Found:
 def _order(association: dict[str, Any]) -> tuple[bool, int, int]:
     """Primary ones first; then always the same, so that equal sets look equal."""
     type_id = association["type_id"]
-    label = str(association["label"] or "")
-    primary = type_id in _PRIMARY_TYPES or label.casefold() == "primary"
     # Types of the customer's own may have any number.
-    if association["category"] not in (None, "HUBSPOT_DEFINED"):
-        primary = label.casefold() == "primary"
+    own = association["category"] not in (None, "HUBSPOT_DEFINED")
+    primary = type_id in _PRIMARY_TYPES and not own
+    primary = primary or str(association["label"]).casefold() == "primary"
     return not primary, int(association["id"]), type_id

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from crm_warehouse.clients.hubspot_objects import Objects
+from crm_warehouse.clients.hubspot_objects import Objects, key_of
 from crm_warehouse.clients.interface import Page
 from crm_warehouse.clients.listing import read_listing, value_at
 from crm_warehouse.clients.request_path import Answer, RequestPath
@@ -56,6 +56,7 @@ class ListWalk:
         self._paging = paging
         self._page_size = page_size
         self._asked: set[str] = set()
+        self._before: set[str] = set()
 
     def pages(self, checkpoint: dict[str, Any] | None) -> Iterator[Page]:
         """Every page, or those from the checkpoint on.
@@ -87,6 +88,7 @@ class ListWalk:
                 continue
             resumed = False
             records, following = answer.value
+            self._before = _keys(records)
             if query is None:
                 records = self._objects.read_again(self._entity, records)
             self._objects.finish(self._entity, records)
@@ -123,7 +125,16 @@ class ListWalk:
             following = str(following)
             if following in self._asked:
                 raise TransientSourceError("the source repeats a cursor")
-        return read_listing(decoded, self._entity.records_path).records, following
+        records = read_listing(decoded, self._entity.records_path).records
+        # Without a total, nothing later would show that a page is missing.
+        keys = _keys(records)
+        if keys and keys <= self._before:
+            raise TransientSourceError("the source repeats the page before")
+        return records, following
+
+
+def _keys(records: list[Any]) -> set[str]:
+    return {key for key in map(key_of, records) if key is not None}
 
 
 def _cursor(checkpoint: dict[str, Any] | None) -> str | None:

@@ -1,10 +1,12 @@
 """Which client speaks to which source. Light to import: no HTTP library is loaded."""
 
 from crm_warehouse import connections
+from crm_warehouse.clients.activeprospect import ActiveProspectClient
 from crm_warehouse.clients.genius import GeniusClient
 from crm_warehouse.clients.hubspot import HubSpotClient
 from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
 from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
+from crm_warehouse.clients.marketsharp import MarketSharpClient
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.webhook_events import WebhookParser
 from crm_warehouse.errors import ConfigurationError
@@ -14,6 +16,8 @@ from crm_warehouse.spec import Source
 CLIENTS: dict[str, type[RestClient]] = {
     "genius": GeniusClient,
     "hubspot": HubSpotClient,
+    "marketsharp": MarketSharpClient,
+    "activeprospect": ActiveProspectClient,
 }
 
 #: The same word -> what reads the deliveries of its webhooks.

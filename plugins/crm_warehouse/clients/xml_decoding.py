@@ -98,12 +98,18 @@ def _check(body: bytes, codec: str | None) -> None:
             "the XML body is declared in an encoding that we do not read: UTF-8, "
             "US-ASCII, ISO-8859-1 and Windows-1252 are"
         )
-    if body.count(b"<") - body.count(b"</") + body.count(b"=") > MAX_MARKUP:
+    # Fewer bytes cannot hold so many, and counting shows.
+    if len(body) > MAX_MARKUP and _markup(body) > MAX_MARKUP:
         raise TransientSourceError(
             f"the XML body has more than {MAX_MARKUP} elements and attributes: lower "
             f"batch_size"
         )
     _check_prolog(body)
+
+
+def _markup(body: bytes) -> int:
+    """At least as many as the document has elements and attributes."""
+    return body.count(b"<") - body.count(b"</") + body.count(b"=")
 
 
 def _check_prolog(body: bytes) -> None:
@@ -148,7 +154,7 @@ def _parse(body: bytes, codec: str) -> etree._Element:
         # The parser's own words may hold names out of the document.
         reason = (
             "nested too deeply, or holds too long a text"
-            if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT
+            if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT  # type: ignore[attr-defined]
             else "truncated, or no XML"
         )
         raise TransientSourceError(
@@ -195,30 +201,30 @@ def _value(element: etree._Element, depth: int) -> Any:
         raise TransientSourceError(
             f"the XML body is nested deeper than {MAX_DEPTH} elements"
         )
-    if len(element.attrib) > MAX_ATTRIBUTES:
-        raise TransientSourceError(
-            f"an XML element has more than {MAX_ATTRIBUTES} attributes"
-        )
-    if any(element.get(name) in ("true", "1") for name in _NIL):
-        return None
-    value: dict[str, Any] = {
-        f"@{_local(name)}": text for name, text in element.items()
-    }
+    value: dict[str, Any] = {}
+    if names := element.keys():
+        if any(element.get(name) in ("true", "1") for name in _NIL):
+            return None
+        value = _attributes(element, len(names))
     if not len(element):
         text = element.text or ""
         return {**value, "#text": text} if value else text
-    texts = _add_children(value, element, depth)
-    # Between elements white space is layout.
-    if own := "".join(text for text in texts if text and not text.isspace()):
+    if own := _add_children(value, element, depth):
         value["#text"] = own
     return value
 
 
-def _add_children(
-    value: dict[str, Any], element: etree._Element, depth: int
-) -> list[str | None]:
-    """Put an element's children into its value; return the texts around them."""
-    texts = [element.text]
+def _attributes(element: etree._Element, count: int) -> dict[str, Any]:
+    if count > MAX_ATTRIBUTES:
+        raise TransientSourceError(
+            f"an XML element has more than {MAX_ATTRIBUTES} attributes"
+        )
+    return {f"@{_local(str(name))}": text for name, text in element.items()}
+
+
+def _add_children(value: dict[str, Any], element: etree._Element, depth: int) -> str:
+    """Put an element's children into its value; return the text around them."""
+    texts = [element.text or ""]
     lists: set[str] = set()
     for child in element:
         name = child.tag
@@ -238,7 +244,8 @@ def _add_children(
             lists.add(name)
         if tail := child.tail:
             texts.append(tail)
-    return texts
+    # Between elements white space is layout.
+    return "".join([text for text in texts if not text.isspace()])
 
 
 def _local(name: str) -> str:

@@ -9,6 +9,7 @@ from crm_warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook
+    from airflow.sdk import Connection as AirflowConnection
 
 
 def plain_connection(hook: "type[BaseHook] | BaseHook", conn_id: str) -> Connection:
@@ -24,10 +25,35 @@ def plain_connection(hook: "type[BaseHook] | BaseHook", conn_id: str) -> Connect
     try:
         connection = hook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise ConfigurationError(
-            f"connection {conn_id}: does not exist; create it in Airflow under Admin, "
-            f"Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
-        ) from error
+        raise _missing(conn_id) from error
+    return _plain(conn_id, connection)
+
+
+async def await_plain_connection(hook: "type[BaseHook]", conn_id: str) -> Connection:
+    """The same where nothing may block: in a trigger.
+
+    Args:
+        hook: Hook that asks.
+        conn_id: Airflow connection id.
+
+    Raises:
+        ConfigurationError: Nobody has made this connection.
+    """
+    try:
+        connection = await hook.aget_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise _missing(conn_id) from error
+    return _plain(conn_id, connection)
+
+
+def _missing(conn_id: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"connection {conn_id}: does not exist; create it in Airflow under Admin, "
+        f"Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
+    )
+
+
+def _plain(conn_id: str, connection: "AirflowConnection") -> Connection:
     return Connection(
         id=conn_id,
         conn_type=connection.conn_type or "",

@@ -14,15 +14,25 @@ def get_provider_info() -> dict[str, Any]:
         "name": "CRM warehouse",
         "description": "Source systems of the CRM warehouse.",
         "connection-types": [
-            {
-                "connection-type": "genius",
-                "hook-name": "Genius CRM",
-                "hook-class-name": "crm_warehouse.hooks.genius.GeniusHook",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "login", "port"],
-                    "relabeling": {"host": "Base URL", "password": "API token"},
-                    "placeholders": {"host": "empty: base_url of the source's YAML"},
-                },
-            }
+            _source_api("genius", "Genius CRM", "Genius", "API token"),
+            _source_api("hubspot", "HubSpot", "HubSpot", "Access token"),
+            _source_api("marketsharp", "MarketSharp", "MarketSharp", "API key"),
+            _source_api(
+                "activeprospect", "ActiveProspect", "ActiveProspect", "API token"
+            ),
         ],
+    }
+
+
+def _source_api(name: str, title: str, prefix: str, secret: str) -> dict[str, Any]:
+    """Connection type of a source: its base URL, and the secret that it calls so."""
+    return {
+        "connection-type": name,
+        "hook-name": title,
+        "hook-class-name": f"crm_warehouse.hooks.{name}.{prefix}Hook",
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "login", "port"],
+            "relabeling": {"host": "Base URL", "password": secret},
+            "placeholders": {"host": "empty: base_url of the source's YAML"},
+        },
     }

@@ -1,12 +1,20 @@
 """Which hook belongs to which client."""
 
 from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.hooks.activeprospect import ActiveProspectHook
 from crm_warehouse.hooks.genius import GeniusHook
+from crm_warehouse.hooks.hubspot import HubSpotHook
+from crm_warehouse.hooks.marketsharp import MarketSharpHook
 from crm_warehouse.hooks.source_api import SourceApiHook
 from crm_warehouse.spec import Source
 
 #: ``client`` of a source's definition -> its hook.
-HOOKS: dict[str, type[SourceApiHook]] = {"genius": GeniusHook}
+HOOKS: dict[str, type[SourceApiHook]] = {
+    "genius": GeniusHook,
+    "hubspot": HubSpotHook,
+    "marketsharp": MarketSharpHook,
+    "activeprospect": ActiveProspectHook,
+}
 
 
 def hook_of(source: Source) -> SourceApiHook:

@@ -72,7 +72,7 @@ class SourceApiHook(HttpHook):
 class _ImpatientGate:
     """Lets requests pass at once and never waits: a person looks at a spinner."""
 
-    def take(self) -> None:
+    def take(self, kind: str = "") -> None:
         """Allow the request."""
 
     def now(self) -> datetime:

@@ -8,9 +8,12 @@ import pytest
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.hooks.genius import GeniusHook
+from crm_warehouse.hooks.hubspot import HubSpotHook
 from crm_warehouse.hooks.registry import HOOKS, hook_of
 from crm_warehouse.hooks.warehouse import WarehouseHook
 from include.dag_factory import SOURCES_DIRECTORY, load_source
+from tests.unit.clients.hubspot_portal import Portal
+from tests.unit.clients.scripted_server import Reply, Request, ScriptedServer
 
 GENIUS = load_source(SOURCES_DIRECTORY / "genius.yaml")
 TOKEN = "canary-token-of-genius"
@@ -44,6 +47,19 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer().serving() as running:
+        yield running
+
+
+@pytest.fixture
+def portal(server: ScriptedServer) -> Portal:
+    account = Portal()
+    server.run(account)
+    return account
+
+
 def set_genius(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
     connection = {"conn_type": "genius", **fields}
     monkeypatch.setenv("AIRFLOW_CONN_GENIUS_DEFAULT", json.dumps(connection))
@@ -58,6 +74,69 @@ def test_the_test_button_asks_the_api(
         True,
         "Genius CRM accepts the credentials and has 321 prospects",
     )
+
+
+def test_the_test_button_of_hubspot_asks_its_api(
+    server: ScriptedServer, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.add(1, 2)
+    connection = {"conn_type": "hubspot", "host": server.base_url, "password": TOKEN}
+    monkeypatch.setenv("AIRFLOW_CONN_HUBSPOT_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+
+    assert HubSpotHook().test_connection() == (
+        True,
+        "HubSpot accepts the credentials",
+    )
+    assert portal.asked("contacts")[-1]["limit"] == "1"
+    assert server.requests[-1].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "page", "message"),
+    [
+        (
+            "marketsharp",
+            "X-API-Key",
+            TOKEN,
+            b'<Contacts total="7"><Contact><ID>1</ID></Contact></Contacts>',
+            "MarketSharp accepts the credentials and has 7 contacts",
+        ),
+        (
+            "activeprospect",
+            "Authorization",
+            f"Bearer {TOKEN}",
+            b'{"data": [{"id": "a"}], "next_cursor": "b"}',
+            "ActiveProspect accepts the credentials",
+        ),
+    ],
+)
+def test_the_test_button_of_other_sources_asks_their_api(
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    field: str,
+    value: str,
+    page: bytes,
+    message: str,
+) -> None:
+    def script(request: Request) -> Reply:
+        return Reply(200, page) if request.headers.get(field) == value else Reply(401)
+
+    def set_password(password: str) -> None:
+        connection = {"conn_type": name, "host": server.base_url, "password": password}
+        variable = f"AIRFLOW_CONN_{name.upper()}_DEFAULT"
+        monkeypatch.setenv(variable, json.dumps(connection))
+
+    server.run(script)
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+    set_password(TOKEN)
+    assert HOOKS[name]().test_connection() == (True, message)
+    assert len(server.requests) == 1
+    set_password("wr0ng-one")
+    worked, refusal = HOOKS[name]().test_connection()
+    assert (worked, "status 401" in refusal) == (False, True)
+    assert "wr0ng-one" not in refusal
 
 
 def test_the_test_button_says_that_a_token_is_refused(
@@ -95,12 +174,23 @@ def test_the_ui_finds_the_hook_behind_the_connection_type(
     assert connection.test_connection()[0] is True
 
 
-def test_the_form_of_the_connection_type_is_known_without_its_hook() -> None:
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("genius", "API token"),
+        ("hubspot", "Access token"),
+        ("marketsharp", "API key"),
+        ("activeprospect", "API token"),
+    ],
+)
+def test_the_form_of_the_connection_type_is_known_without_its_hook(
+    name: str, secret: str
+) -> None:
     from airflow.providers_manager import ProvidersManager
 
-    form = ProvidersManager().field_behaviours["genius"]
+    form = ProvidersManager().field_behaviours[name]
 
-    assert form["relabeling"] == {"host": "Base URL", "password": "API token"}
+    assert form["relabeling"] == {"host": "Base URL", "password": secret}
 
 
 def test_every_hook_has_a_connection_type() -> None:
@@ -134,7 +224,7 @@ def test_plain_http_is_for_this_machine_only(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_source_without_a_hook_is_refused() -> None:
     from dataclasses import replace
 
-    with pytest.raises(ConfigurationError, match="known are genius"):
+    with pytest.raises(ConfigurationError, match="known are activeprospect, genius"):
         hook_of(replace(GENIUS, client="salesforce"))
 
 

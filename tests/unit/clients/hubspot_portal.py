@@ -31,7 +31,11 @@ class Portal:
 
     Attributes:
         order: How ids are compared: ``number`` or ``text``.
+        hidden: Records that the search does not know yet.
+        links: Ids and types of what belongs to a record.
+        merged: Id of a merged record -> its survivor's.
         before_search: Called with each search, before it is answered.
+        before_read: Called with the ids of each batch.
     """
 
     kind: str = "contacts"
@@ -48,8 +52,8 @@ class Portal:
     links_inputs: int = 100
     merged: dict[int, int] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
-    before_search: Callable[[dict[str, Any]], None] = lambda body: None
-    before_read: Callable[[list[int]], None] = lambda ids: None
+    before_search: Callable[[dict[str, Any]], object] = lambda body: None
+    before_read: Callable[[list[int]], object] = lambda ids: None
 
     def add(
         self, *ids: int, changed: datetime | None = None, **properties: Any
@@ -210,3 +214,9 @@ def _following(end: int, count: int, prefix: str = "") -> dict[str, Any]:
 
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def filters(body: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Filters of a search: property, operator, value."""
+    (group,) = body["filterGroups"]
+    return [(f["propertyName"], f["operator"], f["value"]) for f in group["filters"]]

@@ -18,7 +18,7 @@ def test_known_client(client):
 
 def test_unknown_client(source, gate):
     other = dataclasses.replace(source, client="genuis")
-    with pytest.raises(ConfigurationError, match="'genuis' is unknown; known are g"):
+    with pytest.raises(ConfigurationError, match="'genuis' is unknown; known are a"):
         build_client(other, base_url=source.base_url, token="t", gate=gate)
 
 
