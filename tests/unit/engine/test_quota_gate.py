@@ -232,6 +232,35 @@ def test_accounts_do_not_share(open_gate: OpenGate, shared_warehouse: str) -> No
         other.close()
 
 
+def test_a_quota_of_one_kind_counts_only_requests_of_it(open_gate: OpenGate) -> None:
+    quotas = (Quota("all", 5, 3600), Quota("search", 2, 3600, kind="search"))
+    gate = open_gate(*quotas)
+    gate.take()
+    gate.take("search")
+    gate.take("search")
+    with pytest.raises(QuotaWaitError):
+        gate.take("search")
+
+    gate.take()
+    gate.take("read")
+    with pytest.raises(QuotaWaitError):  # searches count among all
+        gate.take()
+
+
+def test_a_refused_request_counts_in_no_quota(
+    open_gate: OpenGate, shared_conn: Connection
+) -> None:
+    quotas = (Quota("all", 9, 3600), Quota("search", 1, 3600, kind="search"))
+    gate = open_gate(*quotas)
+    gate.take("search")
+    with pytest.raises(QuotaWaitError):
+        gate.take("search")
+
+    assert rows(
+        shared_conn, "SELECT name, used FROM ops.api_quota_usage ORDER BY name"
+    ) == [("all", 1), ("search", 1)]
+
+
 def test_without_quotas_nothing_is_counted(
     open_gate: OpenGate, shared_conn: Connection
 ) -> None:
