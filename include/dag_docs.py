@@ -29,6 +29,29 @@ tried again by itself; red: read the log's last error, it says what to do; pink:
 switched off in `ops.sync_configurations`.
 """
 
+_WEBHOOKS = """\
+### {title}: webhooks
+
+Merges what the webhooks of {title} announce, seconds after the receiver has kept \
+them. Always on: `wait` waits without a worker slot, `merge` reads each record \
+concerned and writes it as a load does; then the next run begins to wait. Nothing to \
+trigger, and no parameters.
+
+| | |
+|---|---|
+| Inbox | `staging.webhook_deliveries`, `staging.webhook_events` |
+| Fills | {tables} |
+| Connection | `{connection}` |
+| Owner | {owner} |
+
+**By hand:** `python -m crm_warehouse webhooks merge --source {source}`
+
+**Colours:** `wait` violet: no webhooks, all is well; `merge` green: merged; both \
+pink: none came for six hours; `merge` violet: waits for quota; yellow: a passing \
+fault, tried again by itself; red: read the log's last error, it says what to do. The \
+webhooks are kept: the next run rests for 15 minutes, then merges them too.
+"""
+
 _BROKEN = """\
 ### `include/sources/{file}` is wrong
 
@@ -51,6 +74,19 @@ def entity_doc(source: Source, entity: Entity) -> str:
         incremental=_cron(entity.schedule),
         full=_cron(entity.full_schedule),
         quotas=", ".join(map(_quota, source.quotas)) or "none",
+        connection=source.connection,
+        owner=source.owner,
+    )
+
+
+def webhooks_doc(source: Source) -> str:
+    """Markdown about the DAG that merges a source's webhooks."""
+    entities = source.entities.values()
+    tables = sorted({view.into for entity in entities for view in entity.views()})
+    return _WEBHOOKS.format(
+        title=source.title,
+        source=source.name,
+        tables=", ".join(f"`warehouse.{table}`" for table in tables),
         connection=source.connection,
         owner=source.owner,
     )

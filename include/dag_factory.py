@@ -7,7 +7,7 @@ database, no network, no Airflow variable or connection, no heavy import.
 import os
 import re
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.operators.configuration_error import ConfigurationErrorOperator
 from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
 from crm_warehouse.operators.sync import SyncOperator
+from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSensor
 from crm_warehouse.source_files import load_source
 from crm_warehouse.spec import MODES, Entity, Source
-from include.dag_docs import broken_source_doc, entity_doc
+from include.dag_docs import broken_source_doc, entity_doc, webhooks_doc
 
 #: Beside this file rather than beside the package: a versioned bundle has its own.
 SOURCES_DIRECTORY = Path(
@@ -37,6 +38,14 @@ RUN_TIMEOUT = timedelta(hours=24)
 #: One stretch between two waits. Requests and statements have their own, shorter
 #: limits; this ends what hangs in spite of them. The next try resumes.
 STRETCH_TIMEOUT = timedelta(hours=6)
+
+#: A run that no webhook comes for ends after this time, and the next one waits on: so
+#: that a run, and the version of the bundle it belongs to, never grows old.
+QUIET_TIMEOUT = timedelta(hours=6)
+
+#: Where the first run of a DAG that always runs begins. Without it that run would have
+#: no length, and so the second one the same logical date: Airflow would never start it.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 #: How long after a cron time a DAG seen for the first time may still start its run,
 #: so that a time reached while the file is parsed is not lost.
@@ -65,6 +74,9 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
             continue
         for entity in source.entities.values():
             builders[entity.dag_id] = partial(_entity_dag, source, entity)
+        if source.webhooks:
+            dag_id = f"{source.name}__webhooks"
+            builders[dag_id] = partial(_webhooks_dag, dag_id, source)
     return builders
 
 
@@ -101,15 +113,53 @@ def _entity_dag(source: Source, entity: Entity) -> DAG:
             retries=len(DELAYS),
             retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
-            outlets=[
-                Asset(table, f"postgres://crm_warehouse/warehouse/{_path(table)}")
-            ],
+            outlets=_assets(entity),
         )
     return dag
 
 
-def _path(table: str) -> str:
-    return table.replace(".", "/")
+def _webhooks_dag(dag_id: str, source: Source) -> DAG:
+    with DAG(
+        dag_id,
+        description=f"{source.title}: what its webhooks announce",
+        doc_md=webhooks_doc(source),
+        # The next run begins when one ends, and waits again.
+        schedule="@continuous",
+        start_date=LONG_AGO,
+        catchup=False,
+        allowed_run_types=RUN_TYPES,
+        max_active_runs=1,
+        dagrun_timeout=QUIET_TIMEOUT + RUN_TIMEOUT,
+        tags={source.name, "webhooks", "crm"},
+    ) as dag:
+        common: dict[str, Any] = {
+            "source": source,
+            "owner": source.owner,
+            "retries": len(DELAYS),
+            "retry_policy": SyncRetryPolicy(),
+        }
+        wait = WebhookSensor(
+            task_id="wait",
+            merge_task_id="merge",
+            timeout=QUIET_TIMEOUT.total_seconds(),
+            **common,
+        )
+        # Not in the source's pool: long loads there must not keep webhooks waiting.
+        merge = MergeWebhooksOperator(
+            task_id="merge",
+            execution_timeout=STRETCH_TIMEOUT,
+            outlets=_assets(*source.entities.values()),
+            **common,
+        )
+        wait >> merge
+    return dag
+
+
+def _assets(*entities: Entity) -> list[Asset]:
+    """The unified tables that entities fill."""
+    tables = sorted({view.into for entity in entities for view in entity.views()})
+    root = "postgres://crm_warehouse/warehouse/warehouse"
+    return [Asset(f"warehouse.{table}", f"{root}/{table}") for table in tables]
 
 
 def _schedule(entity: Entity) -> MultipleCronTriggerTimetable | None:

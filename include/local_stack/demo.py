@@ -1,4 +1,4 @@
-"""``make demo``: a stack from nothing, sandbox CRMs, every DAG run once, the result.
+"""``make demo``: a stack from nothing, sandbox CRMs, every DAG run once, webhooks.
 
 On a terminal the stack stays until Ctrl-C, so that one can look around; elsewhere it
 ends with the command, whose exit status says whether every run was green.
@@ -21,6 +21,7 @@ from include.local_stack.demo_api import DemoApi
 from include.local_stack.demo_runs import Runs, explain_failures, run_all
 from include.local_stack.demo_sandbox import sandbox_sources, with_sandbox
 from include.local_stack.demo_screen import Screen
+from include.local_stack.demo_webhooks import Round, run_round
 from include.local_stack.errors import StackError
 from include.local_stack.readable_sources import readable_sources
 from include.local_stack.settings import from_environment
@@ -60,7 +61,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=_count,
         default=3_000,
         metavar="N",
-        help=f"size of the sandbox, 1 to {_MOST_PROSPECTS} (default: %(default)s)",
+        help=f"prospects in the sandbox's Genius, 1 to {_MOST_PROSPECTS} (default: "
+        "%(default)s); its other CRMs are in proportion",
     )
     parser.add_argument("--keep", action="store_true", help="leave the stack running")
     return parser.parse_args(argv)
@@ -81,8 +83,11 @@ def _demonstrate(prospects: int, keep: bool) -> int:
     stack = Stack(with_sandbox(settings, sources, prospects))
     ours = demo_guard.claim(stack)
     try:
-        runs = _load(stack, sources)
+        runs, rounds = _load(stack, sources)
         print(f"\n{demo_report.table(runs)}\n")
+        if rounds:
+            print("Webhooks, in events and rows; seconds from change to row:\n")
+            print(f"{demo_report.webhooks_table(rounds)}\n")
         waits = ours and not keep and sys.stdout.isatty()
         if ours and not waits and not keep:
             print("While it runs (`make demo KEEP=1` leaves it up):")
@@ -99,7 +104,7 @@ def _demonstrate(prospects: int, keep: bool) -> int:
     return 0 if runs.green else 1
 
 
-def _load(stack: Stack, sources: Sequence[Source]) -> Runs:
+def _load(stack: Stack, sources: Sequence[Source]) -> tuple[Runs, list[Round]]:
     stack.up()
     conninfo = stack.postgres().conninfo("warehouse", "crm_warehouse")
     entities = [entity for each in sources for entity in each.entities.values()]
@@ -109,7 +114,24 @@ def _load(stack: Stack, sources: Sequence[Source]) -> Runs:
         runs = run_all(api, conninfo, entities, screen)
         if not runs.green:
             print(f"\n{explain_failures(api, runs)}", file=sys.stderr)
-    return runs
+            return runs, []
+        return runs, _webhooks(api, stack, conninfo, sources)
+
+
+def _webhooks(
+    api: DemoApi, stack: Stack, conninfo: str, sources: Sequence[Source]
+) -> list[Round]:
+    rounds = []
+    for source in sources:
+        if source.webhooks:
+            print(f"\nWebhooks of {source.title}:", flush=True)
+            ports = stack.state().ports
+            rounds.append(run_round(api, ports, conninfo, source, _say))
+    return [each for each in rounds if each]
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _stay() -> None:

@@ -37,9 +37,21 @@ class DemoApi(AirflowApi):
         self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None
     ) -> None:
         """Switch a DAG on and start one run, with parameters if any."""
-        self._call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        self.switch_on(dag_id)
         run = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         self._call("POST", f"dags/{dag_id}/dagRuns", run)
+
+    def switch_on(self, dag_id: str) -> None:
+        """Let a DAG's schedule start runs."""
+        self._call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+
+    def is_deferred(self, dag_id: str, task_id: str) -> bool:
+        """Whether the task waits in the triggerer, in any run."""
+        found = self._call(
+            "GET",
+            f"dags/{dag_id}/dagRuns/~/taskInstances?task_id={task_id}&state=deferred",
+        )
+        return bool(found["task_instances"])
 
     def states(self, dag_ids: Sequence[str], run_id: str, since: str) -> dict[str, str]:
         """State of the run of this id, by DAG.

@@ -1,15 +1,21 @@
 """What was loaded, and where to look at it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from include.local_stack.demo_runs import Runs
+from include.local_stack.demo_webhooks import Round
 from include.local_stack.settings import ROOT, StackSettings
 from include.local_stack.stack import ADMIN, Stack
 
 _COUNTERS = ("processed", "created", "updated", "unchanged", "failed")
 _HEADS = ("source", "entity", "status", *_COUNTERS, "warnings", "seconds")
 _TEXT_COLUMNS = 3
+_WEBHOOK_HEADS = (
+    *("source", "sent", "received", "merged", "created", "updated", "deleted"),
+    "seconds",
+)
 
 
 def table(runs: Runs) -> str:
@@ -17,11 +23,29 @@ def table(runs: Runs) -> str:
     begun = {job["dag_id"] for job in runs.jobs}
     rows = [_HEADS, *(_cells(job) for job in runs.jobs)]
     rows += [_empty(dag_id, runs) for dag_id in runs.states if dag_id not in begun]
+    return _columns(rows, _TEXT_COLUMNS)
+
+
+def webhooks_table(rounds: Sequence[Round]) -> str:
+    """One line for each source that has webhooks, in columns."""
+    rows: list[tuple[str, ...]] = [_WEBHOOK_HEADS]
+    rows += [
+        (
+            each.source,
+            *(f"{getattr(each, name):,}" for name in _WEBHOOK_HEADS[1:-1]),
+            f"{each.seconds:.1f}",
+        )
+        for each in rounds
+    ]
+    return _columns(rows, 1)
+
+
+def _columns(rows: Sequence[Sequence[str]], text_columns: int) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [
-            cell.ljust(width) if index < _TEXT_COLUMNS else cell.rjust(width)
+            cell.ljust(width) if index < text_columns else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())

@@ -76,7 +76,12 @@ def world(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[World]:
         }
         settings = StackSettings(
             var=var / "var",
-            preferred_ports={"ui": 28080, "execution": 28180, "postgres": 25533},
+            preferred_ports={
+                "ui": 28080,
+                "execution": 28180,
+                "postgres": 25533,
+                "receiver": 28290,
+            },
             more_environment=lambda _: {
                 "AIRFLOW_CONN_GENIUS_DEFAULT": json.dumps(genius)
             },

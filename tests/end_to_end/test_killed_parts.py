@@ -21,6 +21,7 @@ PARTS = [
     "scheduler",
     "dag-processor",
     "triggerer",
+    "receiver",
     "postgres",
     "supervisor",
 ]

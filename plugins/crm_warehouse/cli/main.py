@@ -14,6 +14,7 @@ from crm_warehouse.cli.parser import parse
 #: Command -> module whose ``run`` executes it.
 COMMANDS = {
     "sync": "sync",
+    "webhooks merge": "webhooks",
     "preview": "preview",
     "validate": "validate",
     "migrate": "migrate",

@@ -72,6 +72,7 @@ def build() -> Parser:
     _preview(_command(commands, "preview", "show how records map, write nothing"))
     _validate(_command(commands, "validate", "check source files and tables"))
     _command(commands, "migrate", "bring the tables of the warehouse up to date")
+    _webhooks(commands)
     _connections(commands)
     return parser
 
@@ -97,9 +98,16 @@ def _command(commands: "_Commands", name: str, text: str, command: str = "") -> 
 
 
 def _what(parser: Parser) -> None:
-    add = parser.add_argument
-    add("--source", required=True, metavar="NAME", help="source, e.g. genius")
-    add("--entity", required=True, metavar="NAME", help="entity or one of its aliases")
+    _source(parser)
+    parser.add_argument(
+        "--entity", required=True, metavar="NAME", help="entity or one of its aliases"
+    )
+
+
+def _source(parser: Parser) -> None:
+    parser.add_argument(
+        "--source", required=True, metavar="NAME", help="source, e.g. genius"
+    )
 
 
 def _sync(parser: Parser) -> None:
@@ -127,7 +135,11 @@ def _sync(parser: Parser) -> None:
     add("--batch-size", type=arguments.positive, metavar="N", help=_BATCH_SIZE)
     add("--file", type=Path, metavar="PATH", help="file to load, with --via csv")
     add("--restart", action="store_true", help=_RESTART)
-    add(
+    _max_wait(parser)
+
+
+def _max_wait(parser: Parser) -> None:
+    parser.add_argument(
         "--max-wait",
         type=arguments.seconds,
         default=0.0,
@@ -172,12 +184,17 @@ def _validate(parser: Parser) -> None:
     )
 
 
-def _connections(commands: "_Commands") -> None:
-    text = "connections for programs outside Airflow"
-    group = commands.add_parser(
-        "connections", help=text, description=_sentence(text), allow_abbrev=False
+def _webhooks(commands: "_Commands") -> None:
+    inner = _group(commands, "webhooks", "what sources announce by webhook")
+    merge = _command(
+        inner, "merge", "merge all webhooks that wait, once", "webhooks merge"
     )
-    inner: _Commands = group.add_subparsers(metavar="COMMAND", required=True)
+    _source(merge)
+    _max_wait(merge)
+
+
+def _connections(commands: "_Commands") -> None:
+    inner = _group(commands, "connections", "connections for programs outside Airflow")
     export = _command(
         inner,
         "export",
@@ -187,6 +204,15 @@ def _connections(commands: "_Commands") -> None:
     export.add_argument(
         "--to", type=Path, metavar="PATH", help="default: .var/connections.sealed"
     )
+
+
+def _group(commands: "_Commands", name: str, text: str) -> "_Commands":
+    """Commands of two words."""
+    group = commands.add_parser(
+        name, help=text, description=_sentence(text), allow_abbrev=False
+    )
+    inner: _Commands = group.add_subparsers(metavar="COMMAND", required=True)
+    return inner
 
 
 def _choice(known: Sequence[str]) -> str:

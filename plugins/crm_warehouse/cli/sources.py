@@ -12,7 +12,7 @@ def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
     Raises:
         ConfigurationError: There is none of that name, or its file is wrong.
     """
-    source = _find_source(source_name)
+    source = find_source(source_name)
     entity = source.entity(entity_name)
     if entity is None:
         known = [w for e in source.entities.values() for w in (e.name, *e.aliases)]
@@ -24,7 +24,12 @@ def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
     return source, entity
 
 
-def _find_source(name: str) -> Source:
+def find_source(name: str) -> Source:
+    """Source by name.
+
+    Raises:
+        ConfigurationError: There is none of that name, or its file is wrong.
+    """
     directory = default_directory()
     # Its own file first: another source's mistakes must not stop this one.
     own = directory / f"{name}.yaml"

@@ -1,41 +1,26 @@
 """``sync``: load one entity, and end with one JSON line for the caller."""
 
-import json
 from argparse import Namespace
-from contextlib import AbstractContextManager
 from typing import cast
 
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
-from crm_warehouse.cli.exits import Exit
-from crm_warehouse.cli.failures import Terminated, explain
-from crm_warehouse.cli.outcome import Attempt, failed_line
-from crm_warehouse.cli.progress import Bar, Lines
+from crm_warehouse.cli.loading import print_result, show_progress
+from crm_warehouse.cli.outcome import Attempt
 from crm_warehouse.cli.sources import find_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.engine.job import SyncRequest, SyncResult
+from crm_warehouse.engine.run import Progress
 from crm_warehouse.engine.settings import LARGEST_BATCH
 from crm_warehouse.engine.sync import check, run_sync
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Mode, Via
 
-_STATUS = {
-    "success": Exit.SUCCESS,
-    "partial": Exit.PARTIAL,
-    "waiting": Exit.WAITING,
-}
-
 
 def run(words: Namespace) -> int:
     """Load, and print the result as the last line of standard output."""
     attempt = Attempt(words.source, words.entity, words.mode)
-    try:
-        result = _load(words, attempt)
-    except (Exception, KeyboardInterrupt, Terminated) as error:
-        print(json.dumps(failed_line(attempt, explain(error).lines)))
-        raise
-    print(json.dumps(result.as_contract()))
-    return _STATUS[result.status]
+    return print_result(attempt, lambda attempt: _load(words, attempt))
 
 
 def _load(words: Namespace, attempt: Attempt) -> SyncResult:
@@ -48,22 +33,17 @@ def _load(words: Namespace, attempt: Attempt) -> SyncResult:
     open_client = client_factory(request.source)
     check_tables(conninfo)
     attempt.conninfo = conninfo
-    with _progress() as progress:
 
-        def note(so_far: SyncResult) -> None:
-            attempt.reached = so_far
-            progress.show(so_far)
-
-        result = run_sync(
+    def sync(note: Progress) -> SyncResult:
+        return run_sync(
             request,
             conninfo=conninfo,
             open_client=open_client,
             max_wait_seconds=words.max_wait,
             progress=note,
         )
-    logs.add_context(job_id=result.job_id)
-    _tell(result)
-    return result
+
+    return show_progress(attempt, sync)
 
 
 def _request(words: Namespace) -> SyncRequest:
@@ -89,18 +69,3 @@ def _request(words: Namespace) -> SyncRequest:
     )
     check(request)
     return request
-
-
-def _progress() -> AbstractContextManager[Bar | Lines]:
-    return Bar() if logs.on_terminal() else Lines()
-
-
-def _tell(result: SyncResult) -> None:
-    if result.status == "waiting":
-        logs.logger.warning(
-            "waiting for quota until %s: run the same command then, or give "
-            "--max-wait, to go on",
-            result.resume_at,
-        )
-    elif result.status == "partial":
-        logs.logger.warning("new rejects are in ops.sync_errors, with data and reason")

@@ -1,33 +1,21 @@
 """The task that loads one entity of one source."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
-
-from crm_warehouse.errors import SyncDisabledError
+from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
 from crm_warehouse.operators.schedule import EarlierRun, full_is_due
 from crm_warehouse.operators.settings import parse_batch_size, parse_mode, parse_since
 from crm_warehouse.spec import Entity, Mode, Source
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow.sdk import Context
 
     from crm_warehouse.engine.job import SyncRequest, SyncResult
 
-#: Longest wait for quota that keeps the worker slot. Giving it back and getting it
-#: again costs about as much.
-MAX_WAIT_SECONDS = 5.0
 
-
-class SyncOperator(BaseOperator):
+class SyncOperator(LoadOperator):
     """Load one entity through the source's API.
-
-    Green with status ``success`` or ``partial``; deferred, without a worker slot,
-    while the source's quota is used up; skipped while its configuration is off.
 
     Args:
         source: Definition of the source.
@@ -39,7 +27,6 @@ class SyncOperator(BaseOperator):
     """
 
     template_fields = ("mode", "since", "batch_size")
-    ui_color = "#dbeafe"
 
     def __init__(
         self,
@@ -58,42 +45,25 @@ class SyncOperator(BaseOperator):
         self.since = since
         self.batch_size = batch_size
 
-    def execute(self, context: "Context") -> dict[str, Any]:
-        """Load the entity, or go on with the load that a deferral interrupted.
-
-        Returns:
-            The counters of the job, as ``SyncResult.as_contract`` has them.
+    def run_engine(self, context: "Context") -> "SyncResult":
+        """Load the entity.
 
         Raises:
-            CrmWarehouseError: The job failed; see ``SyncRetryPolicy`` for what then.
+            CrmWarehouseError: The job failed, or is switched off.
         """
-        return self._load(context)
-
-    def resume(self, context: "Context", event: Any = None) -> dict[str, Any]:
-        """Where Airflow goes on after a deferral; the engine knows the checkpoint."""
-        del event
-        return self._load(context)
-
-    def _load(self, context: "Context") -> dict[str, Any]:
         # Imported here: this module is imported whenever a DAG file is parsed.
         from crm_warehouse.engine.sync import run_sync
         from crm_warehouse.hooks.registry import hook_of
         from crm_warehouse.hooks.warehouse import WarehouseHook
 
         request = self._request(context)
-        try:
-            result = run_sync(
-                request,
-                conninfo=WarehouseHook().conninfo(),
-                open_client=hook_of(self.source).client_factory(self.source),
-                max_wait_seconds=MAX_WAIT_SECONDS,
-                progress=self._log_chunk,
-            )
-        except SyncDisabledError as error:
-            raise AirflowSkipException(str(error)) from error
-        if result.resume_at is not None:
-            self._wait_until(result.resume_at)
-        return self._report(context, result)
+        return run_sync(
+            request,
+            conninfo=WarehouseHook().conninfo(),
+            open_client=hook_of(self.source).client_factory(self.source),
+            max_wait_seconds=MAX_WAIT_SECONDS,
+            progress=self._log_chunk,
+        )
 
     def _request(self, context: "Context") -> "SyncRequest":
         from crm_warehouse.engine.job import SyncRequest
@@ -124,29 +94,6 @@ class SyncOperator(BaseOperator):
         self.log.info("the full schedule (%s) is due: mode full", cron)
         return "full"
 
-    def _log_chunk(self, so_far: "SyncResult") -> None:
-        self.log.info("job %d so far: %s", so_far.job_id, _counters(so_far))
-
-    def _wait_until(self, moment: "datetime") -> NoReturn:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        self.log.info("quota used up; the worker slot is free until %s", moment)
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
-
-    def _report(self, context: "Context", result: "SyncResult") -> dict[str, Any]:
-        summary = result.as_contract()
-        for asset in self.outlets:
-            context["outlet_events"][asset].extra = summary
-        self.log.info("job %d %s: %s", result.job_id, result.status, _counters(result))
-        if result.status == "partial":
-            self.log.warning(
-                "job %d is partial: %d records are in quarantine; see "
-                "ops.sync_errors and docs/operations.md",
-                result.job_id,
-                result.records_failed,
-            )
-        return summary
-
 
 def _earlier_runs(task_instance: Any) -> Iterator[EarlierRun]:
     # Ends at the first call for most runs: the previous run was a scheduled one.
@@ -155,12 +102,3 @@ def _earlier_runs(task_instance: Any) -> Iterator[EarlierRun]:
         moment = previous.logical_date
         yield EarlierRun(moment, scheduled=previous.run_id.startswith("scheduled__"))
         previous = task_instance.get_previous_ti(logical_date=moment)
-
-
-def _counters(result: "SyncResult") -> str:
-    return (
-        f"{result.records_received} received, {result.records_created} created, "
-        f"{result.records_updated} updated, {result.records_unchanged} unchanged, "
-        f"{result.records_deleted} deleted, {result.records_failed} failed, "
-        f"{result.requests} requests"
-    )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from crm_warehouse.engine.job import Status, SyncRequest, SyncResult
+from crm_warehouse.engine.job import Status, SyncResult
 
 Answer = SyncResult | Exception
 
@@ -37,7 +37,7 @@ def a_result(
 
 
 class RecordedSync:
-    """Callable like ``crm_warehouse.engine.sync.run_sync``.
+    """Callable like ``run_sync`` and ``merge_webhooks`` of the engine.
 
     Args:
         answers: One for each call; an exception is raised, a callable called.
@@ -45,10 +45,10 @@ class RecordedSync:
 
     def __init__(self, *answers: Answer | Callable[[], Answer]) -> None:
         self.answers = list(answers)
-        self.requests: list[SyncRequest] = []
+        self.requests: list[Any] = []
         self.arguments: list[dict[str, Any]] = []
 
-    def __call__(self, request: SyncRequest, **arguments: Any) -> SyncResult:
+    def __call__(self, request: Any, **arguments: Any) -> SyncResult:
         """Give the next answer."""
         self.requests.append(request)
         self.arguments.append(arguments)

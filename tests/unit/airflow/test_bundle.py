@@ -13,7 +13,7 @@ from include.dag_factory import SOURCES_DIRECTORY, dag_builders
 HERE = Path(__file__).parent
 CONTRACT = {
     "genius": "prospects appointments users divisions marketing_sources",
-    "hubspot": "contacts deals companies",
+    "hubspot": "contacts deals companies webhooks",
     "marketsharp": "contacts leads jobs activities",
     "activeprospect": "leads events",
 }
@@ -22,9 +22,7 @@ HEAVY = {"psycopg", "psycopg2", "requests", "lxml", "cryptography", "phonenumber
 
 def contract_ids() -> set[str]:
     return {
-        f"{path.stem}__{entity}"
-        for path in SOURCES_DIRECTORY.glob("*.yaml")
-        for entity in CONTRACT[path.stem].split()
+        f"{source}__{word}" for source in CONTRACT for word in CONTRACT[source].split()
     }
 
 

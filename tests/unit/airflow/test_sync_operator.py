@@ -11,8 +11,9 @@ from recorded_sync import RecordedSync, a_result
 from structlog.testing import capture_logs
 
 from crm_warehouse.errors import ConfigurationError, SyncDisabledError
+from crm_warehouse.operators.load import MAX_WAIT_SECONDS
 from crm_warehouse.operators.settings import parse_batch_size, parse_mode, parse_since
-from crm_warehouse.operators.sync import MAX_WAIT_SECONDS, SyncOperator
+from crm_warehouse.operators.sync import SyncOperator
 from include.dag_factory import SOURCES_DIRECTORY, load_source
 
 GENIUS = load_source(SOURCES_DIRECTORY / "genius.yaml")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from crm_warehouse.cli.local_variables import adopt_local_variables
 from crm_warehouse.connections import Connection, base_url, conninfo, find
+from crm_warehouse.connections.webhooks import webhook_owner
 from crm_warehouse.engine.migrations import migrate
 from crm_warehouse.sealing import seal_connections
 from crm_warehouse.source_files import default_directory, load_sources
@@ -29,8 +31,14 @@ from include.local_stack import (
     secret_files,
 )
 from include.local_stack.demo_runs import Runs
-from include.local_stack.demo_sandbox import SANDBOX, with_sandbox
+from include.local_stack.demo_sandbox import (
+    RECEIVER,
+    SANDBOX,
+    WEBHOOK_SECRET,
+    with_sandbox,
+)
 from include.local_stack.demo_screen import Screen
+from include.local_stack.demo_webhooks import Round
 from include.local_stack.errors import StackError
 from include.local_stack.hand_over import hand_over
 from include.local_stack.health import Checker
@@ -38,9 +46,10 @@ from include.local_stack.ports import choose
 from include.local_stack.settings import StackSettings
 from include.local_stack.stack import Stack
 from include.local_stack.state import State
+from webhook_receiver import settings as receiver_settings
 
 SOURCES = list(load_sources(default_directory()).values())
-PORTS = {"ui": 1, "execution": 2, "postgres": 3, SANDBOX: 4}
+PORTS = {"ui": 1, "execution": 2, "postgres": 3, SANDBOX: 4, RECEIVER: 5}
 
 
 @pytest.fixture
@@ -60,7 +69,55 @@ def test_every_source_of_the_sandbox_gets_a_connection(settings: StackSettings) 
     for source in SOURCES:
         environ = {**made, "CRM_WAREHOUSE_ENV": "dev"}
         url = base_url(find(source.connection, environ), source.base_url, environ)
-        assert url.startswith(f"http://127.0.0.1:4/{source.name}/")
+        assert f"{url}/".startswith(f"http://127.0.0.1:4/{source.name}/")
+
+
+def _hubspot(settings: StackSettings, ports: dict[str, int]) -> Connection:
+    environ = with_sandbox(settings, SOURCES, 10).more_environment(ports)
+    return find("hubspot_default", {**environ, "CRM_WAREHOUSE_ENV": "dev"})
+
+
+def test_the_receiver_and_the_merge_know_the_sandbox_by_its_connection(
+    settings: StackSettings,
+) -> None:
+    hubspot = _hubspot(settings, PORTS)
+    environ = {
+        "AIRFLOW_CONN_HUBSPOT_DEFAULT": hubspot.as_json(),
+        "AIRFLOW_CONN_CRM_WAREHOUSE": "postgres://u:p@127.0.0.1/w",
+        "CRM_WAREHOUSE_ENV": "dev",
+    }
+
+    sender = receiver_settings.from_environment(["hubspot"], environ).senders["hubspot"]
+
+    assert sender.secrets == (WEBHOOK_SECRET.encode(),)
+    assert sender.public_url == "http://127.0.0.1:5"
+    assert webhook_owner(hubspot) == {"portal_id": "24601", "app_id": "9001"}
+
+
+def test_a_stack_without_receiver_has_no_webhook_settings(
+    settings: StackSettings,
+) -> None:
+    ports = {name: port for name, port in PORTS.items() if name != RECEIVER}
+
+    assert dict(_hubspot(settings, ports).extra) == {}
+
+
+@pytest.mark.parametrize(
+    ("prospects", "sizes"),
+    [
+        (1, ["hubspot=1", "marketsharp=1", "activeprospect=1"]),
+        (3_000, ["hubspot=2000", "marketsharp=1000", "activeprospect=1000"]),
+        (50_000, ["hubspot=20000", "marketsharp=3000", "activeprospect=10000"]),
+    ],
+)
+def test_the_other_crms_are_in_proportion_and_fit_into_their_quotas(
+    settings: StackSettings, prospects: int, sizes: list[str]
+) -> None:
+    (part,) = with_sandbox(settings, SOURCES, prospects).more_processes(PORTS, {})
+
+    given = dict(zip(part.argv, part.argv[1:], strict=False))
+    assert given["--prospects"] == str(prospects)
+    assert [after for word, after in pairwise(part.argv) if word == "--size"] == sizes
 
 
 def test_only_dev_may_speak_plain_http(settings: StackSettings) -> None:
@@ -98,6 +155,8 @@ def test_commands_find_the_stack_in_an_empty_environment(
     adopt_local_variables(environ)
     genius = find("genius_default", environ)
     assert base_url(genius, "", environ) == "http://127.0.0.1:4/genius/v1"
+    hubspot = find("hubspot_default", environ)
+    assert hubspot.extra["public_url"] == "http://127.0.0.1:5"
     warehouse = conninfo(find("crm_warehouse", environ))
     assert secrets.warehouse_password in warehouse
     variables = settings.secrets / "variables.json"
@@ -266,6 +325,20 @@ def test_table_lines_up() -> None:
     assert lines[0].index("processed") + len("processed") == lines[1].index(
         "12,345"
     ) + len("12,345")
+
+
+def test_the_webhooks_table_lines_up() -> None:
+    rounds = [Round("hubspot", 1234, 1234, 1233, 10, 35, 5, 3.25)]
+    lines = demo_report.webhooks_table(rounds).splitlines()
+
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0].split() == [
+        *("source", "sent", "received", "merged"),
+        *("created", "updated", "deleted", "seconds"),
+    ]
+    assert lines[1].split() == [
+        *("hubspot", "1,234", "1,234", "1,233", "10", "35", "5", "3.2")
+    ]
 
 
 def test_table_shows_a_run_that_began_no_job() -> None:

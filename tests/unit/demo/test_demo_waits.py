@@ -81,6 +81,17 @@ def test_a_refusal_is_not_asked_again(api: DemoApi) -> None:
     assert not isinstance(caught.value, PassingError)
 
 
+def test_a_task_that_waits_is_found(api: DemoApi) -> None:
+    Airflow.script = [
+        (200, {"task_instances": []}),
+        (200, {"task_instances": [{"state": "deferred"}]}),
+    ]
+
+    found = [api.is_deferred("a", "wait") for _ in range(2)]
+
+    assert found == [False, True]
+
+
 def test_nobody_listens() -> None:
     with pytest.raises(PassingError, match="make status"):
         DemoApi("http://127.0.0.1:1", "a", "p")

@@ -107,6 +107,25 @@ def test_a_change_of_either_row_is_one_update(
     assert [(r[1], r[3]) for r in rows(conn, BOTH)] == [columns, ("success", "Ann")]
 
 
+def test_a_change_of_the_other_row_alone_is_an_update(
+    load: Load, conn: Connection, genius: Source
+) -> None:
+    load.write(ANN)
+    load.finish()
+    second = _again(conn, genius)
+    anne = {**ANN, "lead": {**ANN["lead"], "first": "Anne"}}
+
+    second.write(anne, observed=at(5))
+    second.write({**anne, "lead": {**anne["lead"], "last": "Ray"}}, observed=at(6))
+    job = second.finish()
+
+    assert (job.records_updated, job.records_unchanged) == (1, 0)
+    assert (job.records_received, job.records_repeated) == (2, 1)
+    assert rows(conn, "SELECT first_name, last_name FROM warehouse.contacts") == [
+        ("Anne", "Ray")
+    ]
+
+
 def test_nothing_new_writes_neither_row(
     load: Load, conn: Connection, genius: Source
 ) -> None:

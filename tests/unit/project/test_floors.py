@@ -20,6 +20,12 @@ VIOLATIONS = [
         "crm_warehouse.clients.paging -> crm_warehouse.cli",
     ),
     (
+        "Imports point down the floors",
+        "plugins/crm_warehouse/triggers/__init__.py",
+        "from crm_warehouse.operators import retry",
+        "crm_warehouse.triggers -> crm_warehouse.operators.retry",
+    ),
+    (
         "The package never sees the bundle: API server and triggerer have none",
         "plugins/crm_warehouse/operators/settings.py",
         "from include import dag_docs",
@@ -49,6 +55,12 @@ VIOLATIONS = [
         "import requests",
         "crm_warehouse.hooks.genius -> requests",
     ),
+    (
+        "The receiver stands apart: it starts, and stores, whatever the rest does",
+        "webhook_receiver/routes.py",
+        "from crm_warehouse.engine import payload",
+        "webhook_receiver.routes -> crm_warehouse.engine",
+    ),
 ]
 
 
@@ -70,7 +82,7 @@ def broken_report(tmp_path_factory: pytest.TempPathFactory) -> str:
     copy = tmp_path_factory.mktemp("repository")
     skipped = shutil.ignore_patterns("__pycache__")
     shutil.copy(ROOT / "pyproject.toml", copy)
-    for folder in ("plugins", "include"):
+    for folder in ("plugins", "include", "webhook_receiver"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=skipped)
     for _, name, line, _ in VIOLATIONS:
         path = copy / name
@@ -101,5 +113,5 @@ def test_an_import_upwards_is_caught(
     broken_report: str, contract: str, import_: str
 ) -> None:
     assert re.search(rf"{re.escape(contract)}\s+BROKEN", broken_report)
-    section = broken_report.split(f"\n{contract}\n---")[1].split("\n\n\n")[0]
+    section = broken_report.split(f"\n{contract}\n---")[1].split("\n---")[0]
     assert import_ in section

@@ -12,7 +12,7 @@ from crm_warehouse.source_files import default_directory, load_source
 PLUGINS = ROOT / "plugins"
 
 
-@pytest.mark.parametrize("name", ["crm_warehouse", "include"])
+@pytest.mark.parametrize("name", ["crm_warehouse", "include", "webhook_receiver"])
 def test_our_packages_resolve_inside_the_repository(name: str) -> None:
     code = f"import {name}; print({name}.__file__)"
     # As Airflow's processes and the command line run: from the root, nothing added.

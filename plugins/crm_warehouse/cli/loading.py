@@ -1,0 +1,74 @@
+"""What all commands that load share: progress, the result line, the exit status."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from crm_warehouse.cli import logs
+from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.failures import Terminated, explain
+from crm_warehouse.cli.outcome import Attempt, failed_line
+from crm_warehouse.cli.progress import Bar, Lines
+from crm_warehouse.engine.job import SyncResult
+from crm_warehouse.engine.run import Progress
+
+_STATUS = {
+    "success": Exit.SUCCESS,
+    "partial": Exit.PARTIAL,
+    "waiting": Exit.WAITING,
+}
+
+
+def print_result(attempt: Attempt, load: Callable[[Attempt], SyncResult]) -> int:
+    """Load, and print the result as the last line of standard output.
+
+    Args:
+        attempt: This call; ``load`` fills in what it learns.
+        load: Loads.
+
+    Returns:
+        Exit status.
+    """
+    try:
+        result = load(attempt)
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        print(json.dumps(failed_line(attempt, explain(error).lines)))
+        raise
+    print(json.dumps(result.as_contract()))
+    return _STATUS[result.status]
+
+
+def show_progress(
+    attempt: Attempt, run: Callable[[Progress], SyncResult]
+) -> SyncResult:
+    """Run the engine, show how far it is, and say what its result asks for.
+
+    Args:
+        attempt: This call.
+        run: Calls the engine with what it is to tell each chunk to.
+    """
+    with _progress() as progress:
+
+        def note(so_far: SyncResult) -> None:
+            attempt.reached = so_far
+            progress.show(so_far)
+
+        result = run(note)
+    logs.add_context(job_id=result.job_id)
+    _tell(result)
+    return result
+
+
+def _progress() -> AbstractContextManager[Bar | Lines]:
+    return Bar() if logs.on_terminal() else Lines()
+
+
+def _tell(result: SyncResult) -> None:
+    if result.status == "waiting":
+        logs.logger.warning(
+            "waiting for quota until %s: run the same command then, or give "
+            "--max-wait, to go on",
+            result.resume_at,
+        )
+    elif result.status == "partial":
+        logs.logger.warning("new rejects are in ops.sync_errors, with data and reason")

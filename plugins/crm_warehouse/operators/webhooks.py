@@ -1,0 +1,142 @@
+"""The tasks that wait for webhooks of a source, and merge them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
+from crm_warehouse.spec import Source
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from crm_warehouse.engine.job import SyncResult
+
+#: After a run that left its webhooks unmerged. Without it the next one would begin at
+#: once, find the same webhooks and fail again, all day long.
+PAUSE = timedelta(minutes=15)
+
+
+class WebhookSensor(BaseSensorOperator):
+    """Wait, without a worker slot, until webhooks of a source can be merged.
+
+    Green when there are some; skipped when none came within ``timeout``, so that no
+    run stays open for ever.
+
+    Args:
+        source: Definition of the source.
+        merge_task_id: Task of the same DAG that merges.
+    """
+
+    ui_color = "#ede9fe"
+
+    def __init__(self, *, source: Source, merge_task_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.merge_task_id = merge_task_id
+
+    def execute(self, context: "Context") -> None:
+        """Rest after a run that merged nothing; then look."""
+        moment = self._rest_until(context)
+        if moment is not None and moment > datetime.now(UTC):
+            # Imported here: this module is imported whenever a DAG file is parsed.
+            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+            self.log.warning(
+                "the run before left its webhooks unmerged; going on at %s", moment
+            )
+            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="look")
+        self.look(context)
+
+    def look(self, context: "Context", event: Any = None) -> None:
+        """End when webhooks are there already, else wait for them."""
+        del event
+        if self.poke(context):
+            return
+        from crm_warehouse.triggers.webhooks import WebhookTrigger
+
+        until = datetime.now(UTC) + timedelta(seconds=self.timeout)
+        trigger = WebhookTrigger(source_system=self.source.name, until=until)
+        self.defer(trigger=trigger, method_name="wake")
+
+    def poke(self, context: "Context") -> bool:
+        """Whether webhooks wait; a warehouse that does not answer has none."""
+        del context
+        import psycopg
+
+        from crm_warehouse.engine.queries import query
+        from crm_warehouse.hooks.warehouse import WarehouseHook
+
+        values = {"source_system": self.source.name}
+        try:
+            with psycopg.connect(WarehouseHook().conninfo()) as conn:
+                row = conn.execute(query("find_pending_webhooks"), values).fetchone()
+        except psycopg.OperationalError:
+            return False  # the trigger bears that, and says so
+        return bool(row and row[0])
+
+    def wake(self, context: "Context", event: Any = None) -> None:
+        """Where Airflow goes on when the trigger has fired."""
+        del context
+        from crm_warehouse.triggers.webhooks import PENDING
+
+        if event != PENDING:
+            raise AirflowSkipException("no webhooks came; the next run waits on")
+
+    def _rest_until(self, context: "Context") -> datetime | None:
+        task_instance = context["ti"]
+        previous = task_instance.get_previous_dagrun()
+        if previous is None or previous.end_date is None:
+            return None
+        states = task_instance.get_task_states(
+            dag_id=task_instance.dag_id, run_ids=[previous.run_id]
+        )[previous.run_id]
+        merged = states.get(self.merge_task_id) == "success"
+        quiet = states.get(task_instance.task_id) == "skipped"
+        return None if merged or quiet else previous.end_date + PAUSE
+
+
+class MergeWebhooksOperator(LoadOperator):
+    """Merge all webhooks of a source that wait.
+
+    Args:
+        source: Definition of the source.
+    """
+
+    def __init__(self, *, source: Source, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+
+    def run_engine(self, context: "Context") -> "SyncResult":
+        """Merge what waits.
+
+        Raises:
+            CrmWarehouseError: The job failed, or is switched off.
+        """
+        # Imported here: this module is imported whenever a DAG file is parsed.
+        from crm_warehouse.connections.webhooks import webhook_owner
+        from crm_warehouse.engine.job import WebhookRequest
+        from crm_warehouse.engine.webhooks import merge_webhooks
+        from crm_warehouse.hooks.conversion import plain_connection
+        from crm_warehouse.hooks.registry import hook_of
+        from crm_warehouse.hooks.warehouse import WarehouseHook
+
+        hook = hook_of(self.source)
+        task_instance = context["ti"]
+        request = WebhookRequest(
+            source=self.source,
+            source_system=self.source.name,
+            triggered_by="airflow",
+            dag_id=task_instance.dag_id,
+            run_id=task_instance.run_id,
+            **webhook_owner(plain_connection(hook, self.source.connection)),
+        )
+        return merge_webhooks(
+            request,
+            conninfo=WarehouseHook().conninfo(),
+            open_client=hook.client_factory(self.source),
+            max_wait_seconds=MAX_WAIT_SECONDS,
+            progress=self._log_chunk,
+        )

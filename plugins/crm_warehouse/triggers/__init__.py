@@ -1,0 +1,1 @@
+"""What Airflow's triggerer waits for; it sees this package, but no bundle."""
