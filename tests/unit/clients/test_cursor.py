@@ -27,8 +27,9 @@ def cursor_source(source):
 
 @pytest.fixture
 def walk(server, gate, cursor_source, entity):
-    """Walks a list and returns its pages."""
+    """Walks a list and returns its pages; an endless walk ends with the quota."""
     clients = []
+    gate.quota = 300
 
     def run(script=None, *, checkpoint=None, size=10, source=cursor_source):
         if script:
@@ -181,16 +182,17 @@ def test_a_checkpoint_that_has_grown_old_begins_the_list_anew(walk, status, capl
 
 
 @pytest.mark.parametrize(
-    ("checkpoint", "refused"), [(None, None), ({"cursor": "b"}, "c"), (None, "b")]
+    ("checkpoint", "asked"),
+    [(None, [None]), (None, [None, "b"]), ({"cursor": "b"}, ["b", "c"])],
 )
-def test_any_other_refusal_stops(walk, server, checkpoint, refused):
+def test_any_other_refusal_stops(walk, server, checkpoint, asked):
     def script(request):
         cursor = request.query.get("after")
-        return Reply(400) if cursor == refused else as_json(THREE[cursor])
+        return Reply(400) if cursor == asked[-1] else as_json(THREE[cursor])
 
     with pytest.raises(RequestRefusedError, match="status 400"):
         list(walk(script, checkpoint=checkpoint))
-    assert server.requests[-1].query.get("after") == refused
+    assert [request.query.get("after") for request in server.requests] == asked
 
 
 def test_a_source_that_refuses_every_list_is_asked_twice(walk, server):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_warehouse.clients.interface import Window
-from crm_warehouse.clients.rest import iso_seconds
 from crm_warehouse.clients.listing import read_listing
 from crm_warehouse.clients.position import MAX_EMPTY_PAGES, Position
+from crm_warehouse.clients.rest import iso_seconds
 from crm_warehouse.errors import (
     ConfigurationError,
     QuotaWaitError,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from crm_warehouse.clients.auth import BearerAuth
-from crm_warehouse.clients.interface import SourceClient, Window
 from crm_warehouse.clients.decoding import decode_json
+from crm_warehouse.clients.interface import SourceClient, Window
 from crm_warehouse.clients.request_path import MAX_THROTTLES, RequestPath
 from crm_warehouse.clients.requests_transport import RequestsTransport
 from crm_warehouse.errors import (
