@@ -13,7 +13,7 @@ from include.local_stack.ports import HOST
 from include.local_stack.process import Health, Process
 from include.local_stack.settings import PREFERRED_PORTS, Ports, StackSettings
 from include.sandbox.app import SYSTEMS
-from include.sandbox.hubspot_events import APP_ID, PORTAL_ID
+from include.sandbox.hubspot.events import APP_ID, PORTAL_ID
 from include.sandbox.settings import DEFAULT_TOKENS, token_variable
 
 #: Name of the part and of its port.

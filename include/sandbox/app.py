@@ -8,13 +8,13 @@ from email.utils import format_datetime
 from typing import Any
 
 from include.sandbox import wire
-from include.sandbox.activeprospect import ActiveProspect
+from include.sandbox.activeprospect.system import ActiveProspect
 from include.sandbox.admin import Admin
 from include.sandbox.faults import Fault
-from include.sandbox.genius import Genius
-from include.sandbox.hubspot import HubSpot
+from include.sandbox.genius.system import Genius
+from include.sandbox.hubspot.system import HubSpot
 from include.sandbox.log import Entry
-from include.sandbox.marketsharp import MarketSharp
+from include.sandbox.marketsharp.system import MarketSharp
 from include.sandbox.messages import Answer, Request, error_answer, parse_query
 from include.sandbox.quota import admit_all
 from include.sandbox.settings import Settings

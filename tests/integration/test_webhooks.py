@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from include.sandbox.hubspot_events import APP_ID, PORTAL_ID
+from include.sandbox.hubspot.events import APP_ID, PORTAL_ID
 from tests.proof.house import House, Open
 from tests.proof.hubspot_sender import PATH, PUBLIC_URL, SECRET, signed
 from tests.proof.oracle import compare_all

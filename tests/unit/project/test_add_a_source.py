@@ -12,7 +12,7 @@ FILES = {
     "client": ("plugins/crm_warehouse/clients/{}*.py",),
     "hook": ("plugins/crm_warehouse/hooks/{}.py",),
     "migration": ("sql/migrations/*_{}.sql",),
-    "sandbox": ("include/sandbox/{}*.py", "include/sandbox/{}/*.py"),
+    "sandbox": ("include/sandbox/{}/*.py",),
 }
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from activeprospect_client import COUNTS, Api, ids
 
-from include.sandbox.activeprospect_defects import EVENT_DEFECTS, LEAD_DEFECTS
+from include.sandbox.activeprospect.defects import EVENT_DEFECTS, LEAD_DEFECTS
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 

@@ -6,7 +6,7 @@ import pytest
 from sandbox_client import ENTITIES, Api
 from sandbox_mapping import META, expected_row
 
-from include.sandbox.genius_defects import APPOINTMENT_DEFECTS, PROSPECT_DEFECTS
+from include.sandbox.genius.defects import APPOINTMENT_DEFECTS, PROSPECT_DEFECTS
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 

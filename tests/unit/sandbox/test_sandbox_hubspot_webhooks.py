@@ -9,7 +9,7 @@ import time
 import pytest
 from webhook_target import WebhookTarget
 
-from include.sandbox.hubspot_events import APP_ID, PORTAL_ID
+from include.sandbox.hubspot.events import APP_ID, PORTAL_ID
 
 _SECRET = "an invented secret"
 _KEYS = {

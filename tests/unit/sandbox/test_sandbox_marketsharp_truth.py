@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from marketsharp_client import COUNTS, Api
 
-from include.sandbox.marketsharp_defects import (
+from include.sandbox.marketsharp.defects import (
     ACTIVITY_DEFECTS,
     CONTACT_DEFECTS,
     JOB_DEFECTS,

@@ -5,23 +5,23 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from include.sandbox import hubspot_defects as defects
 from include.sandbox import words
 from include.sandbox.clock import iso_milliseconds
-from include.sandbox.hubspot_mapping import (
+from include.sandbox.hubspot import defects
+from include.sandbox.hubspot.mapping import (
     Associated,
     source_id,
     unify_company,
     unify_contact,
     unify_deal,
 )
-from include.sandbox.hubspot_properties import (
+from include.sandbox.hubspot.properties import (
     DEAL_STAGES,
     INDUSTRIES,
     LEAD_STATUSES,
     MODIFIED,
 )
-from include.sandbox.hubspot_render import render
+from include.sandbox.hubspot.render import render
 from include.sandbox.population import person, phone_digits, spelled
 from include.sandbox.records import Birth, Blueprint, Defect, Fields
 

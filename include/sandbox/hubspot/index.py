@@ -5,7 +5,7 @@ from collections import deque
 from typing import NamedTuple
 
 from include.sandbox.clock import Clock
-from include.sandbox.hubspot_table import HubSpotTable, Move
+from include.sandbox.hubspot.table import HubSpotTable, Move
 
 #: From so many changes on, sorting anew is faster than putting each in its place.
 _MANY = 500

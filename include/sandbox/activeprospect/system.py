@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import orjson
 
-from include.sandbox import activeprospect_records as entities
+from include.sandbox.activeprospect import records as entities
 from include.sandbox.entity_api import EntityApi
 from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault

@@ -14,9 +14,9 @@ import httpx
 
 from include.sandbox.clock import Clock
 from include.sandbox.errors import BadRequestError
-from include.sandbox.hubspot_events import Event, events_of
-from include.sandbox.hubspot_render import render
-from include.sandbox.hubspot_table import Move
+from include.sandbox.hubspot.events import Event, events_of
+from include.sandbox.hubspot.render import render
+from include.sandbox.hubspot.table import Move
 
 _MOST_EVENTS = 100
 _IN_FLIGHT = 5

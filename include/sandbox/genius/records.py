@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from include.sandbox import genius_defects as defects
 from include.sandbox import words
 from include.sandbox.clock import iso
-from include.sandbox.genius_mapping import (
+from include.sandbox.genius import defects
+from include.sandbox.genius.mapping import (
     source_id,
     unify_appointment,
     unify_named,

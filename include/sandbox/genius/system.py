@@ -4,10 +4,10 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from include.sandbox import genius_records as entities
 from include.sandbox.entity_api import EntityApi
 from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault
+from include.sandbox.genius import records as entities
 from include.sandbox.messages import Answer, Request
 from include.sandbox.numbered import numbered_page
 from include.sandbox.settings import Settings

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from include.sandbox.activeprospect_ids import object_id
+from include.sandbox.activeprospect.ids import object_id
 from include.sandbox.defects import (
     BAD_AMOUNTS,
     BAD_EMAILS,

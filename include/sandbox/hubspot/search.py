@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 
 from include.sandbox.clock import Clock
 from include.sandbox.faults import Fault
-from include.sandbox.hubspot_index import SearchIndex
-from include.sandbox.hubspot_properties import MODIFIED, shown_properties
-from include.sandbox.hubspot_query import Comparable, Filter, Query, comparable
-from include.sandbox.hubspot_render import listing, show
-from include.sandbox.hubspot_table import HubSpotTable
+from include.sandbox.hubspot.index import SearchIndex
+from include.sandbox.hubspot.properties import MODIFIED, shown_properties
+from include.sandbox.hubspot.query import Comparable, Filter, Query, comparable
+from include.sandbox.hubspot.render import listing, show
+from include.sandbox.hubspot.table import HubSpotTable
 
 #: Searches whose results are kept while readers page through them.
 _KEPT = 16

@@ -4,7 +4,7 @@ import base64
 import binascii
 import itertools
 
-from include.sandbox.hubspot_problems import refused
+from include.sandbox.hubspot.problems import refused
 
 _SERIAL = itertools.count(1)
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from include.sandbox.hubspot_cursors import cursor, start_of
-from include.sandbox.hubspot_links import Drawn, Links, types_of
-from include.sandbox.hubspot_problems import refused
-from include.sandbox.hubspot_properties import SINGULAR
-from include.sandbox.hubspot_render import next_page
+from include.sandbox.hubspot.cursors import cursor, start_of
+from include.sandbox.hubspot.links import Drawn, Links, types_of
+from include.sandbox.hubspot.problems import refused
+from include.sandbox.hubspot.properties import SINGULAR
+from include.sandbox.hubspot.render import next_page
 
 #: Associated records that an object itself carries per type.
 _IN_OBJECT = 100

@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
-from include.sandbox import marketsharp_defects as defects
-from include.sandbox import marketsharp_mapping as mapping
 from include.sandbox import words
 from include.sandbox.clock import iso
-from include.sandbox.marketsharp_xml import parse, render
+from include.sandbox.marketsharp import defects, mapping
+from include.sandbox.marketsharp.xml import parse, render
 from include.sandbox.population import Person, person, spelled
 from include.sandbox.records import Birth, Blueprint, Defect, Fields
 

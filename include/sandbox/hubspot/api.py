@@ -7,12 +7,12 @@ import orjson
 
 from include.sandbox.clock import Clock, iso_milliseconds
 from include.sandbox.faults import Fault
-from include.sandbox.hubspot_objects import batch_inputs
-from include.sandbox.hubspot_problems import HubSpotError, problem, refused
-from include.sandbox.hubspot_properties import PROPERTIES, SINGULAR
-from include.sandbox.hubspot_query import parse_query
-from include.sandbox.hubspot_render import render
-from include.sandbox.hubspot_store import Store
+from include.sandbox.hubspot.objects import batch_inputs
+from include.sandbox.hubspot.problems import HubSpotError, problem, refused
+from include.sandbox.hubspot.properties import PROPERTIES, SINGULAR
+from include.sandbox.hubspot.query import parse_query
+from include.sandbox.hubspot.render import render
+from include.sandbox.hubspot.store import Store
 from include.sandbox.messages import Answer, Request, json_answer
 from include.sandbox.records import Record
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from include.sandbox.clock import parse_moment
-from include.sandbox.hubspot_problems import HubSpotError, refused
-from include.sandbox.hubspot_properties import PROPERTIES
+from include.sandbox.hubspot.problems import HubSpotError, refused
+from include.sandbox.hubspot.properties import PROPERTIES
 
 _MOST_GROUPS, _MOST_IN_GROUP, _MOST_FILTERS = 5, 6, 18
 _MOST_RESULTS, _MOST_CHARACTERS = 10_000, 3_000

@@ -3,8 +3,8 @@
 from typing import Any
 from zlib import crc32
 
-from include.sandbox.hubspot_properties import MODIFIED, SINGULAR
-from include.sandbox.hubspot_table import Move
+from include.sandbox.hubspot.properties import MODIFIED, SINGULAR
+from include.sandbox.hubspot.table import Move
 from include.sandbox.records import Fields, parse_json
 
 PORTAL_ID = 24601

@@ -1,13 +1,13 @@
 """Everything that HubSpot holds: objects, their associations, what search knows."""
 
-from include.sandbox import hubspot_links as associated
-from include.sandbox import hubspot_records as entities
 from include.sandbox.clock import Clock
-from include.sandbox.hubspot_associations import Associations
-from include.sandbox.hubspot_links import Draw, Drawn, Links
-from include.sandbox.hubspot_objects import Objects
-from include.sandbox.hubspot_search import Search
-from include.sandbox.hubspot_table import HubSpotTable, Move
+from include.sandbox.hubspot import links as associated
+from include.sandbox.hubspot import records as entities
+from include.sandbox.hubspot.associations import Associations
+from include.sandbox.hubspot.links import Draw, Drawn, Links
+from include.sandbox.hubspot.objects import Objects
+from include.sandbox.hubspot.search import Search
+from include.sandbox.hubspot.table import HubSpotTable, Move
 from include.sandbox.records import Blueprint
 from include.sandbox.settings import Settings
 

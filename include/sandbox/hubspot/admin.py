@@ -5,8 +5,8 @@ from typing import Any
 
 from include.sandbox.clock import Clock, parse_moment
 from include.sandbox.errors import BadRequestError
-from include.sandbox.hubspot_links import Links
-from include.sandbox.hubspot_table import HubSpotTable
+from include.sandbox.hubspot.links import Links
+from include.sandbox.hubspot.table import HubSpotTable
 
 
 def stamp(

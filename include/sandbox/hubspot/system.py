@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault
-from include.sandbox.hubspot_admin import relink, stamp
-from include.sandbox.hubspot_api import HubSpotApi, is_search, steps_below_root
-from include.sandbox.hubspot_problems import problem
-from include.sandbox.hubspot_properties import PROPERTIES
-from include.sandbox.hubspot_store import Store
-from include.sandbox.hubspot_webhooks import Webhooks
+from include.sandbox.hubspot.admin import relink, stamp
+from include.sandbox.hubspot.api import HubSpotApi, is_search, steps_below_root
+from include.sandbox.hubspot.problems import problem
+from include.sandbox.hubspot.properties import PROPERTIES
+from include.sandbox.hubspot.store import Store
+from include.sandbox.hubspot.webhooks import Webhooks
 from include.sandbox.messages import Answer, Request
 from include.sandbox.quota import Quota, Refusal
 from include.sandbox.settings import Settings

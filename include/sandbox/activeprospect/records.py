@@ -5,10 +5,9 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from include.sandbox import activeprospect_defects as defects
-from include.sandbox import activeprospect_mapping as mapping
 from include.sandbox import words
-from include.sandbox.activeprospect_ids import key_of, object_id
+from include.sandbox.activeprospect import defects, mapping
+from include.sandbox.activeprospect.ids import key_of, object_id
 from include.sandbox.clock import iso_milliseconds
 from include.sandbox.population import Person, person, spelled
 from include.sandbox.records import Birth, Blueprint, Defect, Fields

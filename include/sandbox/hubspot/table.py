@@ -7,8 +7,8 @@ from random import Random
 from typing import Literal
 
 from include.sandbox.clock import iso_milliseconds
-from include.sandbox.hubspot_records import stamp
-from include.sandbox.hubspot_render import show
+from include.sandbox.hubspot.records import stamp
+from include.sandbox.hubspot.render import show
 from include.sandbox.records import Blueprint, Fields, Record
 from include.sandbox.table import Table
 

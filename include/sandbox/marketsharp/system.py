@@ -4,12 +4,12 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from include.sandbox import marketsharp_records as entities
 from include.sandbox.entity_api import EntityApi
 from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault
-from include.sandbox.marketsharp_attacks import attack
-from include.sandbox.marketsharp_xml import DECLARATION, render_problem
+from include.sandbox.marketsharp import records as entities
+from include.sandbox.marketsharp.attacks import attack
+from include.sandbox.marketsharp.xml import DECLARATION, render_problem
 from include.sandbox.messages import Answer, Request
 from include.sandbox.numbered import NumberedPage, numbered_page
 from include.sandbox.quota import Refusal

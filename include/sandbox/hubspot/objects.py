@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.sandbox.faults import Fault
-from include.sandbox.hubspot_associations import Associations
-from include.sandbox.hubspot_cursors import cursor, start_of
-from include.sandbox.hubspot_problems import HubSpotError, refused
-from include.sandbox.hubspot_properties import SINGULAR, shown_properties
-from include.sandbox.hubspot_render import listing, with_associations
-from include.sandbox.hubspot_table import HubSpotTable
+from include.sandbox.hubspot.associations import Associations
+from include.sandbox.hubspot.cursors import cursor, start_of
+from include.sandbox.hubspot.problems import HubSpotError, refused
+from include.sandbox.hubspot.properties import SINGULAR, shown_properties
+from include.sandbox.hubspot.render import listing, with_associations
+from include.sandbox.hubspot.table import HubSpotTable
 from include.sandbox.records import Record
 
 _LIMIT, _MOST_LIMIT = 10, 100

@@ -1,0 +1,1 @@
+"""ActiveProspect, as the sandbox speaks it; ``system.py`` is where it begins."""

@@ -1,0 +1,1 @@
+"""HubSpot, as the sandbox speaks it; ``system.py`` is where it begins."""

@@ -1,0 +1,1 @@
+"""MarketSharp, as the sandbox speaks it; ``system.py`` is where it begins."""
