@@ -105,11 +105,14 @@ class _WebhookRun(JobRun):
     def work(
         self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
     ) -> Job:
-        """Merge batch after batch until no event of the beginning is pending."""
+        """Merge batch after batch until no event is pending.
+
+        What is delivered meanwhile stays a delivery until the next merge, so there is
+        an end.
+        """
         request, stop = self._request, threading.Event()
         explode_deliveries(self._conn, request, request.source.entities)
         self._seen = load_seen(self._conn, self.job)
-        last_event = self._last_event()
         gate = QuotaGate(
             conninfo,
             request.source_system,
@@ -118,21 +121,12 @@ class _WebhookRun(JobRun):
             stop,
         )
         with closing(gate), closing(open_client(gate)) as client:
-            while batches := self._pending(last_event):
-                self._merge(client, batches, last_event, stop)
+            while batches := self._pending():
+                self._merge(client, batches, stop)
         return self._finish()
 
-    def _last_event(self) -> int:
-        values = {"source_system": self._request.source_system}
-        row = self._conn.execute(query("last_event"), values).fetchone()
-        return row[0] if row else 0
-
-    def _pending(self, last_event: int) -> list[_Batch]:
-        values = {
-            "source_system": self._request.source_system,
-            "last_event": last_event,
-            "limit": _BATCH,
-        }
+    def _pending(self) -> list[_Batch]:
+        values = {"source_system": self._request.source_system, "limit": _BATCH}
         ids: dict[str, list[str]] = {}
         for entity, source_id in self._conn.execute(query("pending_objects"), values):
             ids.setdefault(entity, []).append(source_id)
@@ -143,7 +137,6 @@ class _WebhookRun(JobRun):
         self,
         client: SourceClient,
         batches: Sequence[_Batch],
-        last_event: int,
         stop: threading.Event,
     ) -> None:
         """Read in a thread, so that the job goes on saying that it lives."""
@@ -151,7 +144,7 @@ class _WebhookRun(JobRun):
         try:
             for batch in batches:
                 found = self._next(answers)
-                self.note(self._write(batch, found, last_event))
+                self.note(self._write(batch, found))
         except BaseException:
             stop.set()
             raise
@@ -168,7 +161,7 @@ class _WebhookRun(JobRun):
             assert found is not None  # noqa: S101  one answer comes for each batch
             return found
 
-    def _write(self, batch: _Batch, found: Found, last_event: int) -> Job:
+    def _write(self, batch: _Batch, found: Found) -> Job:
         mapping, loader = self._tools_of(batch.entity)
         chunk = Chunk(mapping, self._seen, scope=f"{batch.entity.name}:")
         chunk.requests = found.requests
@@ -184,7 +177,6 @@ class _WebhookRun(JobRun):
                     "source_system": self._request.source_system,
                     "entity_type": batch.entity.name,
                     "ids": batch.source_ids,
-                    "last_event": last_event,
                     "job_id": self.job.id,
                 },
             )

@@ -162,9 +162,7 @@ class SourceSchema(StrictSchema):
         pattern=r"[A-Z]{2}",
         hint="is no country; write two capital letters, e.g. US",
     )
-    webhooks = Flag(
-        "Whether the source announces changes by webhook.", default=False
-    )
+    webhooks = Flag("Whether the source announces changes by webhook.", default=False)
     entities = Named(
         "The kinds of records, by name.",
         values.name("Name of an entity."),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 from engine_load import Connection, rows
 from scripted_crm import ScriptedCrm, contact, deliver, event
@@ -253,6 +254,23 @@ def test_an_event_that_comes_while_its_record_is_read_is_kept_for_the_next_merge
 
     assert merge().records_updated == 1
     assert rows(conn, NAMES) == [("1", "Anne", False)]
+
+
+def test_rows_and_their_events_are_settled_together(
+    merge: Merge, conn: Connection
+) -> None:
+    deliver(conn, event(1))
+    conn.execute(
+        "ALTER TABLE staging.webhook_events"
+        " ADD CONSTRAINT refuse CHECK (state <> 'merged') NOT VALID"
+    )
+    with pytest.raises(psycopg.errors.CheckViolation):
+        merge()
+    assert rows(conn, NAMES) == []
+    conn.execute("ALTER TABLE staging.webhook_events DROP CONSTRAINT refuse")
+
+    assert merge().records_created == 1
+    assert rows(conn, EVENTS) == [("1", "merged", None, True)]
 
 
 def test_a_fault_of_the_source_loses_nothing(
