@@ -1,8 +1,13 @@
--- Records that pending webhook events announce, each once, longest waiting first.
--- Returns entity_type, object_id: at most %(limit)s. Reads only.
+-- Records that the longest pending webhook events announce, each once, in that order.
+-- Looks at %(limit)s events at most, so that a long queue costs no more than a short one.
+-- Returns entity_type, object_id. Reads only.
 SELECT entity_type, object_id
-FROM staging.webhook_events
-WHERE source_system = %(source_system)s AND state = 'pending'
+FROM (
+    SELECT id, entity_type, object_id
+    FROM staging.webhook_events
+    WHERE source_system = %(source_system)s AND state = 'pending'
+    ORDER BY id
+    LIMIT %(limit)s
+) AS oldest
 GROUP BY entity_type, object_id
 ORDER BY min(id)
-LIMIT %(limit)s

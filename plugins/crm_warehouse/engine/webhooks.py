@@ -32,7 +32,7 @@ from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_see
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Entity
 
-#: Records that are read and merged at once.
+#: Events looked at in one round; their records are read and merged at once.
 _BATCH = 500
 
 
