@@ -28,6 +28,13 @@ lock: setup ## Resolve requirements*.in anew into requirements*.txt
 		--no-header --no-emit-index-url --upgrade requirements.in -o requirements.txt
 	$(VENV)/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
 		--no-header --no-emit-index-url --upgrade requirements-dev.in -o requirements-dev.txt
+	# The images' locks: what stands in the file is preferred, so versions agree.
+	cp requirements.txt requirements-fab.txt
+	$(VENV)/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
+		--no-header --no-emit-index-url requirements-fab.in -o requirements-fab.txt
+	$(VENV)/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
+		--no-header --no-emit-index-url --upgrade \
+		webhook_receiver/requirements.in -o webhook_receiver/requirements.txt
 
 up: setup ## Start PostgreSQL and Airflow, and keep them running
 	@$(STACK) up

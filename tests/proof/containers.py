@@ -5,8 +5,10 @@ and port in commands, settings, secrets and checks is rewritten to it. The rest,
 commands, variables, secrets, order and health checks, is what Compose would use.
 """
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,19 +20,21 @@ from include.local_stack.ports import choose
 from include.local_stack.postgres import Postgres
 from tests.proof.compose import ROOT, argv_of, compose, environment_of, image
 
-#: Ports inside the containers -> where the search for one of this machine begins.
+#: Ports inside the containers -> where the search for one of this machine begins, below
+#: those that outgoing connections take.
 _PORTS = {
-    "8080": 38080,  # api-core
-    "8081": 38081,  # nginx's health
-    "8088": 38088,  # nginx with plain.conf
-    "8090": 38090,  # receiver
-    "8180": 38180,  # api-execution
-    "8443": 38443,  # nginx with tls.conf
+    "8080": 27080,  # api-core
+    "8081": 27081,  # nginx's health
+    "8088": 27088,  # nginx with plain.conf
+    "8090": 27090,  # receiver
+    "8180": 27180,  # api-execution
+    "8443": 27443,  # nginx with tls.conf
 }
 _HOSTS = r"(?:postgres|api-execution|api-core|receiver|0\.0\.0\.0|127\.0\.0\.1)"
 #: As docker/make-secrets writes it into the warehouse's connection.
 _CONNECTION = '"host": "postgres", "port": 5432'
 _HEALTHY_SECONDS = 300
+_GRACE_SECONDS = 60
 
 
 def install(folder: Path, requirements: Path, plugins: Path) -> None:
@@ -66,15 +70,15 @@ class Containers:
         self._built_files: dict[str, set[Path]] = {}
         self._files: list[IO[bytes]] = []
         self.secrets = folder / "secrets"
-        self.ports = {
-            name: choose("a service", first, fixed=False)
-            for name, first in _PORTS.items()
-        }
+        self.ports: dict[str, int] = {}
+        for inside, first in _PORTS.items():
+            taken = frozenset(self.ports.values())
+            self.ports[inside] = choose("a service", first, taken=taken)
         subprocess.run([ROOT / "docker" / "make-secrets", self.secrets], check=True)
         self.postgres = Postgres(
             folder / "postgres",
             {"postgres": self._secret("postgres_password")},
-            preferred_port=35432,
+            preferred_port=25632,
             settings=dict(
                 word.removeprefix("--").split("=", 1)
                 for word in self._services["postgres"]["command"][1:]
@@ -110,7 +114,7 @@ class Containers:
             if process.poll() is None:
                 process.terminate()
         for process in self._processes.values():
-            process.wait(60)
+            self._end(process)
         for file in self._files:
             file.close()
         self.postgres.stop()
@@ -152,6 +156,14 @@ class Containers:
     def log(self, name: str) -> str:
         """What the service has printed."""
         return (self._folder / f"{name}.log").read_text("utf-8", "replace")
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        # As Docker does: a scheduler loses the signal that meets it in a callback.
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def _up(self, name: str) -> None:
         if name in self._processes:
@@ -218,6 +230,7 @@ class Containers:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
 
     def _nginx(self) -> Path:
@@ -225,7 +238,6 @@ class Containers:
         for volume in self._services["nginx"]["volumes"][:2]:
             source, target, _ = volume.split(":")
             text = (ROOT / source).read_text("utf-8")
-            text = text.replace("/etc/nginx/tls", f"{self.secrets}/tls")
             text = re.sub(r"listen (\d+)(?=[ ;])", r"listen 127.0.0.1:\1", text)
             (folder / Path(target).name).write_text(self._rewritten("nginx", text))
         return folder
@@ -301,6 +313,7 @@ class Containers:
             "/opt/venv": str(folder / self._built(name) / "venv"),
             "/var/log/airflow": str(folder / "logs"),
             "/run/secrets": str(container / "secrets"),
+            "/etc/nginx/tls": str(self.secrets / "tls"),
             "/tmp": str(container / "tmp"),
         }
 

@@ -1,10 +1,13 @@
 """What every service of docker-compose.yaml promises.
 
-Checked without Docker, against the keys that Compose knows and our own rules; whether
-Compose itself takes the file, and whether the services run, is for `make prove`.
+Checked without Docker, against the compose specification's schema and our own rules;
+whether the services run is for `make prove`.
 """
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,21 @@ _KEYS = {
     *("networks", "ports"),
 }
 _SECRET = re.compile(r"(password|secret|_key|fernet|token|_conn)", re.IGNORECASE)
+
+
+def _follows_the_specification(file: Path) -> bool:
+    words = ("-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec")
+    ended = subprocess.run([sys.executable, *words, str(file)], capture_output=True)
+    return ended.returncode == 0
+
+
+def test_the_file_follows_the_compose_specification(tmp_path: Path) -> None:
+    file = ROOT / "docker-compose.yaml"
+    wrong = tmp_path / "docker-compose.yaml"
+    wrong.write_text(file.read_text("utf-8").replace("healthcheck:", "healthchek:"))
+
+    assert _follows_the_specification(file)
+    assert not _follows_the_specification(wrong)
 
 
 def test_these_services_make_up_the_product() -> None:
