@@ -7,6 +7,7 @@ CREATE TEMP TABLE IF NOT EXISTS {table} (
     observed_at timestamptz NOT NULL,
     payload_hash text NOT NULL,
     repeated boolean NOT NULL,
+    indexed boolean NOT NULL,
     rejected boolean NOT NULL,
     sync_hash text,
     {mapped},

@@ -15,12 +15,24 @@ LEFT JOIN LATERAL (
     WHERE t.source_system = %(source_system)s AND t.source_id = c.source_id
     LIMIT 1  -- one look-up per record, whatever the planner knows of the table
     ) AS o ON true
-WHERE o.source_id IS NULL
-    -- A read that began after a tombstone revives, but not to an older state.
+WHERE (
+        o.source_id IS NULL
+        -- Nor was it looked for since, for a webhook, and found to be gone.
+        AND NOT EXISTS (
+            SELECT FROM staging.webhook_events AS e
+            WHERE e.source_system = %(source_system)s
+                AND e.entity_type = %(entity_type)s
+                AND e.object_id = c.source_id
+                AND e.settled_at > c.observed_at
+        )
+    )
+    -- A read that began after a tombstone revives, but not to an older state. What an
+    -- index says revives only what was changed since: the index may be late.
     OR (
         o.is_deleted
         AND c.observed_at > o.deleted_at
         AND coalesce(c.version >= o.source_updated_at, true)
+        AND (NOT c.indexed OR c.version > o.deleted_at)
     )
     OR (
         NOT o.is_deleted

@@ -20,12 +20,24 @@ WITH merged AS (
     {parents}
     WHERE NOT c.rejected
         AND (
-            o.id IS NULL
+            (
+                o.id IS NULL
+                -- Nor was it looked for since, for a webhook, and found to be gone.
+                AND NOT EXISTS (
+                    SELECT FROM staging.webhook_events AS e
+                    WHERE e.source_system = %(source_system)s
+                        AND e.entity_type = %(entity_type)s
+                        AND e.object_id = c.source_id
+                        AND e.settled_at > c.observed_at
+                )
+            )
             -- A read that began after a tombstone revives, but not to an older state.
+            -- What an index says revives only what was changed since.
             OR (
                 o.is_deleted
                 AND c.observed_at > o.deleted_at
                 AND coalesce(c.version >= o.source_updated_at, true)
+                AND (NOT c.indexed OR c.version > o.deleted_at)
             )
             OR (
                 NOT o.is_deleted

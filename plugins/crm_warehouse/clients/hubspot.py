@@ -103,5 +103,6 @@ class HubSpotClient(RestClient):
         ids = dict.fromkeys(filter(is_id, source_ids))
         records = {key_of(each): each for each in self._objects.read(entity, ids)}
         found = list(records.values())
+        missing = [each for each in dict.fromkeys(source_ids) if each not in records]
         self._objects.finish(entity, found)
-        return Found(found, begun, self._request_path.sent - sent)
+        return Found(found, missing, begun, self._request_path.sent - sent)

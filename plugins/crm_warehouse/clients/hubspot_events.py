@@ -162,7 +162,12 @@ def _text(value: Any) -> str:
     """The value as comparable text; nothing for nothing."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, sort_keys=True)
+    except RecursionError:
+        return "nested too deeply"
 
 
 def _moment(value: Any) -> datetime | None:
@@ -172,6 +177,6 @@ def _moment(value: Any) -> datetime | None:
         if text.isascii() and text.isdigit():
             return _EPOCH + timedelta(milliseconds=int(text))
         moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

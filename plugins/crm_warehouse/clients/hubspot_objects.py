@@ -21,6 +21,7 @@ BATCH = 100
 _MAX_VANISHED = 10
 #: Digits of the largest id, a signed integer of 64 bits.
 _MAX_DIGITS = 19
+_LARGEST_ID = 2**63 - 1
 #: Present or not depending on the endpoint, and nothing of the record itself.
 _ENDPOINTS_OWN = ("url", "objectWriteTraceId", "propertiesWithHistory")
 
@@ -129,7 +130,9 @@ def key_of(record: Any) -> str | None:
 
 def is_id(text: str) -> bool:
     """Whether a record may have this id: digits, at most 64 bits."""
-    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        return False
+    return int(text) <= _LARGEST_ID
 
 
 def _shape(record: dict[str, Any]) -> None:

@@ -115,7 +115,8 @@ class SearchWalk:
         self._entity = entity
         self._next_path = next_path
         self._span = span
-        self._settled = Span(span.since, span.until - overlap)
+        # What is counted and what is not must be cut at the same millisecond.
+        self._settled = Span(span.since, _cut(span.until - overlap))
         self._limit = limit
         self._changed = str(entity.since_param)
         self._orders = set(_ORDERS)
@@ -149,6 +150,7 @@ class SearchWalk:
                 checkpoint=place.as_checkpoint(),
                 total=found.total - vanished if alone else None,
                 requests=self._request_path.sent - sent,
+                indexed=True,
             )
             sent = self._request_path.sent
             if not found.more:
@@ -209,16 +211,13 @@ class SearchWalk:
 
     def _unsettled(self, records: list[dict[str, Any]]) -> int:
         """How many were changed too late for the closing count, by the index."""
-        begin, end = (
-            _iso(moment) for moment in (self._settled.until, self._span.until)
-        )
         place = ("properties", self._changed)
-        moments = (value_at(record, place) for record in records)
+        moments = (_moment(value_at(record, place)) for record in records)
         return sum(
-            begin < moment <= end
+            self._settled.until < moment <= self._span.until
             for moment in moments
             # Any other form stays uncounted: that asks less of the walk, never more.
-            if type(moment) is str and moment.endswith("Z")
+            if moment is not None
         )
 
     def _ask(self, last: str | None, names: list[str] | None) -> Answer[_Found]:
@@ -294,6 +293,15 @@ def _milliseconds(moment: datetime) -> str:
     return str((moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1))
 
 
-def _iso(moment: datetime) -> str:
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+def _cut(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _moment(value: Any) -> datetime | None:
+    """An instant, cut to milliseconds as the index counts; None when it is none."""
+    try:
+        moment = datetime.fromisoformat(value)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return _cut(moment)

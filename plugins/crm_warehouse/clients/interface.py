@@ -34,6 +34,8 @@ class Page:
         checkpoint: JSON object that ``iter_pages`` accepts to go on after this page.
         total: Records of the whole list as the source counts them, or None.
         requests: Requests this page cost, repetitions included.
+        indexed: The records come from an index that may be late, so that they say
+            nothing about whether a record that was deleted lives again.
     """
 
     records: list[Any]
@@ -42,6 +44,7 @@ class Page:
     checkpoint: dict[str, Any]
     total: int | None
     requests: int
+    indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,15 @@ class Found:
     """What the source has under some ids.
 
     Attributes:
-        records: The records that exist, as a page of a list has them, in any order.
-            What was asked for and is not among their ids does not exist.
+        records: The records that exist, as a page of a list has them, in any order;
+            perhaps under other ids than asked for, where the source merged some.
+        missing: Ids asked for that do not exist.
         observed_at: Aware instant at which the first request was sent.
         requests: Requests this cost, repetitions included.
     """
 
     records: list[Any]
+    missing: list[str]
     observed_at: datetime
     requests: int
 

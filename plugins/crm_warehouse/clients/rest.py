@@ -70,21 +70,43 @@ class RestClient:
             decode=self.decode,
         )
 
-    def decode(self, body: bytes, content_type: str) -> Any:
-        """How this API writes its answers."""
+    @staticmethod
+    def decode(body: bytes, content_type: str = "") -> Any:
+        """How this API writes its answers.
+
+        Raises:
+            TransientSourceError: The body is none of them, or not whole.
+        """
         return decode_json(body, content_type)
 
     def make_auth(self, base_url: str, token: str) -> Auth:
         """How this API wants to be shown the token."""
         return BearerAuth(base_url, token)
 
-    def read_list(self, entity: Entity, decoded: Any) -> Listing:
+    @staticmethod
+    def read_list(entity: Entity, decoded: Any) -> Listing:
         """How this API shows a page of a list.
 
         Raises:
             TransientSourceError: The answer holds no list.
         """
         return read_listing(decoded, entity.records_path)
+
+    @staticmethod
+    def read_record(entity: Entity, decoded: Any) -> dict[str, Any]:
+        """A record: bare, in the envelope of the lists, or named as it is named there.
+
+        Raises:
+            TransientSourceError: None; it must not be taken for "does not exist".
+        """
+        path = entity.records_path
+        places = decoded, value_at(decoded, path), value_at(decoded, path[-1:])
+        for candidate in places:
+            if not isinstance(candidate, dict):
+                continue
+            if value_at(candidate, entity.id_path) is not None:
+                return candidate
+        raise TransientSourceError("the answer holds no record with an id")
 
     def iter_pages(
         self,
@@ -122,10 +144,11 @@ class RestClient:
     def fetch_many(self, entity: Entity, source_ids: Sequence[str]) -> Found:
         """Records by id, one request each; see :class:`SourceClient`."""
         begun = self._gate.now()
-        answers = [self._ask_for(entity, source_id) for source_id in source_ids]
-        found = [answer for answer in answers if answer is not None]
+        answers = {each: self._ask_for(entity, each) for each in source_ids}
+        found = [answer for answer in answers.values() if answer is not None]
         return Found(
             records=[answer.value for answer in found],
+            missing=[each for each, answer in answers.items() if answer is None],
             observed_at=begun,
             # A refusal that says "not here" is one request.
             requests=sum(a.requests for a in found) + len(answers) - len(found),
@@ -143,7 +166,7 @@ class RestClient:
         path = template.replace("{id}", _path_segment(source_id))
         try:
             return self._request_path.get(
-                path, params or {}, lambda decoded: _read_record(decoded, entity)
+                path, params or {}, lambda decoded: self.read_record(entity, decoded)
             )
         except RequestRefusedError as error:
             if error.status in _GONE_STATUSES:
@@ -175,18 +198,3 @@ def _path_segment(source_id: str) -> str:
         if source_id not in _NO_PATH_SEGMENTS:
             return quote(source_id, safe="")
     raise SourceError(f"id {source_id!r} cannot be asked for by address")
-
-
-def _read_record(decoded: Any, entity: Entity) -> dict[str, Any]:
-    """A record: bare, in the envelope of the lists, or named as it is named there.
-
-    Raises:
-        TransientSourceError: None; it must not be taken for "does not exist".
-    """
-    path = entity.records_path
-    for candidate in (decoded, value_at(decoded, path), value_at(decoded, path[-1:])):
-        if not isinstance(candidate, dict):
-            continue
-        if value_at(candidate, entity.id_path) is not None:
-            return candidate
-    raise TransientSourceError("the answer holds no record with an id")

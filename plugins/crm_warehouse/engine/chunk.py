@@ -25,6 +25,7 @@ class Entry:
         payload: The record as JSON.
         row: The record as a row.
         repeated: Seen before in this job; merged, but not counted again.
+        indexed: It comes from an index that may be late.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Entry:
     payload: Payload
     row: Row
     repeated: bool
+    indexed: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -60,6 +62,7 @@ class Entry:
                 self.observed_at,
                 self.payload.digest,
                 "t" if self.repeated else "f",
+                "t" if self.indexed else "f",
                 "t" if rejected else "f",
                 row.sync_hash or NULL,
                 empty_row if row.line is None else row.line,
@@ -122,7 +125,7 @@ class Chunk:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 
-    def add(self, record: Any, observed_at: datetime) -> None:
+    def add(self, record: Any, observed_at: datetime, *, indexed: bool = False) -> None:
         """Map a record as it came from a page."""
         source_id = self._mapping.source_id(record)
         self._add(
@@ -131,6 +134,7 @@ class Chunk:
             payload.encode(record),
             self._mapping.version(record) if source_id is not None else None,
             observed_at.isoformat(),
+            indexed=indexed,
         )
 
     def add_stored(self, stored: dict[str, Any]) -> None:
@@ -152,6 +156,8 @@ class Chunk:
         stored: Payload,
         version: str | None,
         observed_at: str,
+        *,
+        indexed: bool = False,
     ) -> None:
         key = source_id if source_id is not None else _ANONYMOUS + stored.digest
         key = self._scope + key
@@ -163,7 +169,9 @@ class Chunk:
         elif source_id is None:
             self.anonymous_repeats += 1
         row = self._mapping.map(record, source_id)
-        entry = Entry(key, source_id, version, observed_at, stored, row, not is_new)
+        entry = Entry(
+            key, source_id, version, observed_at, stored, row, not is_new, indexed
+        )
         older = self._entries.get(key)
         if older is not None:
             if older.version and version and _order(older.version) > _order(version):

@@ -34,6 +34,6 @@ def mark_deleted(conn: Connection, job: Job, entity: Entity, gone: Gone) -> int:
             {**values, "ids": ids},
         ).fetchone()
         deleted = row[0] if row else 0
-    fingerprints = [f"id:{source_id}" for source_id in gone.source_ids]
+    fingerprints = [f"id:{source_id}" for source_id in ids]
     conn.execute(query("resolve_deleted"), {**values, "fingerprints": fingerprints})
     return deleted

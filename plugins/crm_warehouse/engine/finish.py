@@ -30,6 +30,7 @@ def finish(
     """
     with conn.transaction():
         hold_rows(conn, source_system=job.source_system, entity_type=job.entity_type)
+        hold_links(conn, links_about(entity))  # before any row, as everybody does
         deleted = _mark(conn, job, entity, absences) if job.job_type == "full" else 0
         link_rows(conn, job.source_system, [entity])
         conn.execute(query("move_watermark"), {"job_id": job.id})

@@ -30,7 +30,6 @@ def explode_deliveries(
         request: Whose deliveries, and which account and app they must name.
         entities: Entities that are loaded; events of others are ignored.
     """
-    parse = WEBHOOK_PARSERS[request.source.client]
     values = {"source_system": request.source_system, "limit": _BATCH}
     while True:
         pending = conn.execute(query("pending_deliveries"), values).fetchall()
@@ -39,21 +38,31 @@ def explode_deliveries(
         events: list[dict[str, Any]] = []
         outcomes: list[dict[str, Any]] = []
         for delivery_id, body in pending:
-            try:
-                found = parse(
-                    _unpacked(body), portal_id=request.portal_id, app_id=request.app_id
-                )
-            except SourceError as error:
-                outcomes.append({"id": delivery_id, "error_message": str(error)})
-                continue
-            outcomes.append({"id": delivery_id, "error_message": None})
-            events += [
-                _row(delivery_id, position, event, entities)
-                for position, event in enumerate(found)
-            ]
+            found, message = _explode(delivery_id, body, request, entities)
+            outcomes.append({"id": delivery_id, "error_message": message})
+            events += found
         with conn.transaction():
             conn.execute(query("save_events"), {**values, "events": Jsonb(events)})
             conn.execute(query("settle_deliveries"), {"deliveries": Jsonb(outcomes)})
+
+
+def _explode(
+    delivery_id: int, body: bytes, request: WebhookRequest, entities: Collection[str]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Rows of a delivery's events, or why it has none."""
+    parse = WEBHOOK_PARSERS[request.source.client]
+    try:
+        events = parse(
+            _unpacked(body), portal_id=request.portal_id, app_id=request.app_id
+        )
+        return [
+            _row(delivery_id, position, event, entities)
+            for position, event in enumerate(events)
+        ], None
+    except SourceError as error:
+        return [], str(error)
+    except Exception as error:  # noqa: BLE001  one delivery must not stop the others
+        return [], f"cannot be read: {type(error).__name__}"
 
 
 def _unpacked(body: bytes) -> bytes:
@@ -77,7 +86,7 @@ def _row(
 ) -> dict[str, Any]:
     state, reason = _state(event, entities)
     moment = event.occurred_at
-    return {
+    row = {
         "delivery_id": delivery_id,
         "position": position,
         "entity_type": event.entity_type,
@@ -85,11 +94,20 @@ def _row(
         "event_type": event.event_type,
         "event_id": event.event_id,
         "occurred_at": moment.isoformat() if moment else None,
-        "payload": payload.clean(event.payload),
         "dedupe_key": event.dedupe_key,
         "state": state,
         "reason": reason,
     }
+    cleaned: dict[str, Any] = payload.clean(row)
+    return cleaned | {"payload": _payload(event)}
+
+
+def _payload(event: WebhookEvent) -> Any:
+    """The event as jsonb takes it; None where it cannot: the delivery has its bytes."""
+    try:
+        return payload.clean(event.payload)
+    except RecursionError:
+        return None
 
 
 def _state(event: WebhookEvent, entities: Collection[str]) -> tuple[str, str | None]:

@@ -69,6 +69,9 @@ class Loader:
         self._with_raw = with_raw
         self._names = {"source_system": source_system, "entity_type": entity.name}
         self._merge_raw = query("merge_raw", table=sql.Identifier(entity.raw_table))
+        self._resolve_errors = query(
+            "resolve_errors", current=_is_current(entity, with_raw=with_raw)
+        )
         several = bool(mapping.also or mapping.links)
         self._also = [
             RowMerge(each, f"chunk_{each.into}", tell_ids=True) for each in mapping.also
@@ -180,7 +183,7 @@ class Loader:
                 row = cursor.execute(query("merge_errors"), values).fetchone()
                 assert row is not None  # noqa: S101  an aggregate returns one row
                 counts.new_rejects = row[0]
-            cursor.execute(query("resolve_errors"), values)
+            cursor.execute(self._resolve_errors, values)
         return counts
 
     def _merge_rows(
@@ -213,6 +216,15 @@ class Loader:
                 for row in rows:
                     copy.write_row(row)
         return bool(rows)
+
+
+def _is_current(entity: Entity, *, with_raw: bool) -> sql.Composable:
+    if not with_raw:
+        return sql.SQL("true")  # what is replayed is what raw holds
+    return sql.SQL(
+        "EXISTS (SELECT FROM raw.{table} AS r WHERE r.source_id = c.source_id"
+        " AND r.source_system = %(source_system)s AND r.payload_hash = c.payload_hash)"
+    ).format(table=sql.Identifier(entity.raw_table))
 
 
 def _is_refused(entry: Entry) -> bool:

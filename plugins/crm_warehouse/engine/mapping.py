@@ -315,7 +315,8 @@ def _of_table(table: str, problem: Problem) -> Problem:
 
 
 def _missing(field: _Field) -> Problem:
-    return Problem("missing_value", "required, but empty or absent", field.column)
+    word = "required" if field.required else "expected"
+    return Problem("missing_value", f"{word}, but empty or absent", field.column)
 
 
 def _too_long(column: str, limit: int) -> Problem:

@@ -124,7 +124,7 @@ class Reader:
         chunk.requests += page.requests
         repeats = chunk.anonymous_repeats
         for record in page.records:
-            chunk.add(record, page.observed_at)
+            chunk.add(record, page.observed_at, indexed=page.indexed)
         self.anonymous_repeats += chunk.anonymous_repeats - repeats
 
     def _is_full(self, chunk: Chunk) -> bool:

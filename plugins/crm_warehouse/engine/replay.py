@@ -13,6 +13,7 @@ from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import CHUNK_BYTES, CHUNK_RECORDS
+from crm_warehouse.engine.share import hold_rows
 from crm_warehouse.spec import Entity
 
 
@@ -30,14 +31,31 @@ class Replayer:
 
     def replay(self) -> Job:
         """Read raw from the checkpoint to its end, in order of source id."""
-        while records := self._next_records():
+        while self._replay_batch():
+            self.progress(self.job)
+        return self.job
+
+    def _replay_batch(self) -> bool:
+        """Map one batch, held from the reading on: a webhook could renew it between.
+
+        Returns:
+            Whether there was one.
+        """
+        with self.conn.transaction():
+            hold_rows(
+                self.conn,
+                source_system=self.job.source_system,
+                entity_type=self.job.entity_type,
+            )
+            records = self._next_records()
+            if not records:
+                return False
             chunk = Chunk(self.mapping, self.seen)
             for stored in records:
                 chunk.add_stored(stored)
             checkpoint = {"after": records[-1]["source_id"]}
             self.job = self.loader.write(self.job, chunk, checkpoint)
-            self.progress(self.job)
-        return self.job
+        return True
 
     def _next_records(self) -> list[dict[str, Any]]:
         statement = query("read_raw", table=sql.Identifier(self.entity.raw_table))

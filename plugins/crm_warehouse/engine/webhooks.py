@@ -6,6 +6,7 @@ poll and webhook the newer state wins. Events are settled in the transaction tha
 their records; a kill leaves them pending.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,13 +16,13 @@ import psycopg
 
 from crm_warehouse.clients.interface import ClientFactory, Found, SourceClient
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
-from crm_warehouse.engine import jobs
+from crm_warehouse.engine import jobs, settings
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import end, link_rows
 from crm_warehouse.engine.gate import QuotaGate, with_options
 from crm_warehouse.engine.inbox import explode_deliveries
-from crm_warehouse.engine.job import SyncResult, WebhookRequest
+from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.lock import entity_lock
@@ -29,7 +30,13 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
 from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
-from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    RequestRefusedError,
+    SourceError,
+    SyncDisabledError,
+)
 from crm_warehouse.spec import Entity
 
 #: Events looked at in one round; their records are read and merged at once.
@@ -87,6 +94,16 @@ class _Batch:
     source_ids: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """The source will not let us read an entity."""
+
+    error: SourceError
+
+
+_Answer = Found | _Refused
+
+
 class _WebhookRun(JobRun):
     """One process's work on one merge."""
 
@@ -101,6 +118,8 @@ class _WebhookRun(JobRun):
         self._request = request
         self._seen = SeenIds()
         self._tools: dict[str, tuple[Mapping, Loader]] = {}
+        self._entities: dict[str, Entity] = {}
+        self._refusals: dict[str, SourceError] = {}
 
     def work(
         self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
@@ -111,7 +130,9 @@ class _WebhookRun(JobRun):
         an end.
         """
         request, stop = self._request, threading.Event()
-        explode_deliveries(self._conn, request, request.source.entities)
+        self._entities = self._switched_on()
+        explode_deliveries(self._conn, request, self._entities)
+        self._ignore_others()
         self._seen = load_seen(self._conn, self.job)
         gate = QuotaGate(
             conninfo,
@@ -123,15 +144,43 @@ class _WebhookRun(JobRun):
         with closing(gate), closing(open_client(gate)) as client:
             while batches := self._pending():
                 self._merge(client, batches, stop)
+        if self._refusals:
+            # Others must not wait for an entity that cannot be read; but it is told.
+            raise next(iter(self._refusals.values()))
         return self._finish()
 
+    def _switched_on(self) -> dict[str, Entity]:
+        """Entities that are loaded at all."""
+        request, found = self._request, {}
+        for name, entity in request.source.entities.items():
+            asked = SyncRequest(
+                request.source, entity, request.source_system, "incremental"
+            )
+            with contextlib.suppress(SyncDisabledError):
+                settings.load(self._conn, asked)
+                found[name] = entity
+        return found
+
+    def _ignore_others(self) -> None:
+        self._conn.execute(
+            query("ignore_events"),
+            {
+                "source_system": self._request.source_system,
+                "entities": list(self._entities),
+                "job_id": self.job.id,
+            },
+        )
+
     def _pending(self) -> list[_Batch]:
-        values = {"source_system": self._request.source_system, "limit": _BATCH}
+        values = {
+            "source_system": self._request.source_system,
+            "left_out": list(self._refusals),
+            "limit": _BATCH,
+        }
         ids: dict[str, list[str]] = {}
         for entity, source_id in self._conn.execute(query("pending_objects"), values):
             ids.setdefault(entity, []).append(source_id)
-        entities = self._request.source.entities
-        return [_Batch(entities[name], found) for name, found in ids.items()]
+        return [_Batch(self._entities[name], found) for name, found in ids.items()]
 
     def _merge(
         self,
@@ -144,14 +193,17 @@ class _WebhookRun(JobRun):
         try:
             for batch in batches:
                 found = self._next(answers)
-                self.note(self._write(batch, found))
+                if isinstance(found, Found):
+                    self.note(self._write(batch, found))
+                else:
+                    self._refusals[batch.entity.name] = found.error
         except BaseException:
             stop.set()
             raise
         finally:
             answers.join()
 
-    def _next(self, answers: ReadAhead[Found]) -> Found:
+    def _next(self, answers: ReadAhead[_Answer]) -> _Answer:
         while True:
             jobs.beat(self._conn, self.job)
             try:
@@ -167,10 +219,9 @@ class _WebhookRun(JobRun):
         chunk.requests = found.requests
         for record in found.records:
             chunk.add(record, found.observed_at)
-        alive = {entry.source_id for entry in chunk}
-        gone = [each for each in batch.source_ids if each not in alive]
+        gone = Gone(found.missing, found.observed_at)
         with self._conn.transaction():
-            job = loader.write(self.job, chunk, None, Gone(gone, found.observed_at))
+            job = loader.write(self.job, chunk, None, gone)
             self._conn.execute(
                 query("settle_events"),
                 {
@@ -201,11 +252,15 @@ class _WebhookRun(JobRun):
     def _finish(self) -> Job:
         request = self._request
         with self._conn.transaction():
-            entities = list(request.source.entities.values())
+            entities = list(self._entities.values())
             link_rows(self._conn, request.source_system, entities)
             return end(self._conn, self.job, deleted=0, requests=0)
 
 
-def _read(client: SourceClient, batches: Sequence[_Batch]) -> Iterator[Found]:
+def _read(client: SourceClient, batches: Sequence[_Batch]) -> Iterator[_Answer]:
+    """What the source has of each batch, or that it refuses the entity."""
     for batch in batches:
-        yield client.fetch_many(batch.entity, batch.source_ids)
+        try:
+            yield client.fetch_many(batch.entity, batch.source_ids)
+        except (AuthenticationError, RequestRefusedError) as error:
+            yield _Refused(error)

@@ -43,7 +43,8 @@ class ScriptedCrm:
         self.before_read(entity, source_ids)
         known = self.records.get(entity.name, {})
         found = [known[each] for each in source_ids if each in known]
-        return Found(found, begun, requests=1)
+        missing = [each for each in source_ids if each not in known]
+        return Found(found, missing, begun, requests=1)
 
     def iter_pages(
         self,

@@ -1,0 +1,10 @@
+-- Settle pending events of entities that are not loaded. %(entities)s: those that are.
+-- Returns nothing. Safe to repeat: touches pending rows only.
+UPDATE staging.webhook_events SET
+    state = 'ignored',
+    reason = 'the entity is not in the source''s file any more, or is switched off',
+    job_id = %(job_id)s,
+    settled_at = clock_timestamp()
+WHERE source_system = %(source_system)s
+    AND state = 'pending'
+    AND NOT entity_type = ANY(%(entities)s)
