@@ -1,18 +1,21 @@
 """What the UI shows about a DAG to somebody who has to work with it."""
 
 from crm_warehouse.spec import Entity, Quota, Source
+from crm_warehouse.unified import LINK_TABLES
+
+_UNITS = {"d": 86_400, "h": 3_600, "min": 60}
 
 _ENTITY = """\
 ### {title}: {name}
 
-Loads **{name}** from the {title} API (`{path}`) into **`{table}`**; the payloads as \
+Loads **{name}** from the {title} API (`{path}`) into {tables}; the payloads as \
 received are in `{raw}`.
 
 | | |
 |---|---|
 | Incremental | {incremental} |
 | Full | {full} |
-| Quota of the account | {quotas}, shared by everything that asks this API |
+| Quota of the account | {quotas} |
 | Connection | `{connection}` |
 | Owner | {owner} |
 
@@ -21,7 +24,7 @@ last run, `full` reads everything and marks what is gone, `replay` maps the stor
 payloads again without asking the API. `since` and `batch_size` may stay empty.
 
 **Same from a terminal:** \
-`python -m crm_warehouse sync --source {source} --entity {name}`
+`.venv/bin/python -m crm_warehouse sync --source {source} --entity {name}`
 
 **Colours:** green: loaded, maybe with rejected records (the log and the asset event \
 say how many); violet: waits for quota, goes on by itself; yellow: a passing fault, \
@@ -44,7 +47,7 @@ trigger, and no parameters.
 | Connection | `{connection}` |
 | Owner | {owner} |
 
-**By hand:** `python -m crm_warehouse webhooks merge --source {source}`
+**By hand:** `.venv/bin/python -m crm_warehouse webhooks merge --source {source}`
 
 **Colours:** `wait` violet: no webhooks, all is well; `merge` green: merged; both \
 pink: none came for six hours; `merge` violet: waits for quota; yellow: a passing \
@@ -56,7 +59,7 @@ _BROKEN = """\
 ### `include/sources/{file}` is wrong
 
 The DAGs of this source are missing until the file is corrected. Other sources are not \
-concerned. `python -m crm_warehouse validate` checks the file without Airflow.
+concerned. `.venv/bin/python -m crm_warehouse validate` checks the file without Airflow.
 
 {problems}
 """
@@ -69,11 +72,11 @@ def entity_doc(source: Source, entity: Entity) -> str:
         source=source.name,
         name=entity.name,
         path=entity.path,
-        table=f"warehouse.{entity.into}",
+        tables=", ".join(f"**`warehouse.{table}`**" for table in _tables(entity)),
         raw=f"raw.{entity.raw_table}",
         incremental=_cron(entity.schedule),
         full=_cron(entity.full_schedule),
-        quotas=", ".join(map(_quota, source.quotas)) or "none",
+        quotas=_quotas(source.quotas),
         connection=source.connection,
         owner=source.owner,
     )
@@ -81,8 +84,7 @@ def entity_doc(source: Source, entity: Entity) -> str:
 
 def webhooks_doc(source: Source) -> str:
     """Markdown about the DAG that merges a source's webhooks."""
-    entities = source.entities.values()
-    tables = sorted({view.into for entity in entities for view in entity.views()})
+    tables = sorted({t for e in source.entities.values() for t in _tables(e)})
     return _WEBHOOKS.format(
         title=source.title,
         source=source.name,
@@ -107,5 +109,26 @@ def _cron(cron: str | None) -> str:
     return f"`{cron}` (UTC)" if cron else "by hand only"
 
 
+def _tables(entity: Entity) -> list[str]:
+    """Tables of schema ``warehouse`` that the entity fills, its own first."""
+    views = [view.into for view in reversed(entity.views())]
+    links = [LINK_TABLES[entity.into, link.parent].name for link in entity.links]
+    return [*views, *links]
+
+
+def _quotas(quotas: tuple[Quota, ...]) -> str:
+    shared = ", ".join(_quota(quota) for quota in quotas if not quota.kind)
+    parts = [f"{shared}, shared by everything that asks this API"] if shared else []
+    parts += [f"{_quota(q)} for `{q.kind}` requests only" for q in quotas if q.kind]
+    return "; ".join(parts) or "none"
+
+
 def _quota(quota: Quota) -> str:
-    return f"{quota.requests:,} requests in {quota.per_seconds:g} s"
+    return f"{quota.requests:,} requests in {_span(quota.per_seconds)}"
+
+
+def _span(seconds: float) -> str:
+    for unit, size in _UNITS.items():
+        if seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"

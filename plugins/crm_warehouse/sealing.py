@@ -18,10 +18,10 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from crm_warehouse.connections.lookup import KEY_VARIABLE
 from crm_warehouse.connections.model import Connection, parse_connection
 from crm_warehouse.errors import ConfigurationError
 
-KEY_VARIABLE = "CRM_WAREHOUSE_SEALING_KEY"
 _PREFIX = "aes256gcm"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12

@@ -295,12 +295,12 @@ CREATE INDEX lead_contacts_contact_id ON warehouse.lead_contacts (contact_id);
 CREATE INDEX lead_contacts_waiting ON warehouse.lead_contacts (source_system, contact_source_id)
     WHERE contact_id IS NULL;
 COMMENT ON TABLE warehouse.lead_contacts IS
-    'Each record represents: one contact of a lead. Example: which deals have several contacts?';
+    'Each record represents: one link between a lead and a contact; the same two may be linked in several ways, so count DISTINCT contacts. Example: which deals have several contacts?';
 COMMENT ON COLUMN warehouse.lead_contacts.source_system IS 'Which system the records live in';
 COMMENT ON COLUMN warehouse.lead_contacts.lead_source_id IS 'Id of the lead there';
 COMMENT ON COLUMN warehouse.lead_contacts.contact_source_id IS 'Id of the contact there';
-COMMENT ON COLUMN warehouse.lead_contacts.type IS 'Kind of link in the source''s words; the same two may be linked in several ways';
-COMMENT ON COLUMN warehouse.lead_contacts.position IS 'Place among the contacts of the lead, from 1; 1 is the primary one';
+COMMENT ON COLUMN warehouse.lead_contacts.type IS 'Kind of link as the source writes it; HubSpot numbers them: the labels stand in the raw payload';
+COMMENT ON COLUMN warehouse.lead_contacts.position IS 'Place among the links of the lead, from 1: the primary ones first, if there are any, then by id';
 COMMENT ON COLUMN warehouse.lead_contacts.lead_id IS 'The lead';
 COMMENT ON COLUMN warehouse.lead_contacts.contact_id IS 'The contact, once it is known';
 COMMENT ON COLUMN warehouse.lead_contacts.job_id IS 'Job in ops.sync_jobs that wrote this link';
@@ -326,12 +326,12 @@ CREATE INDEX company_contacts_contact_id ON warehouse.company_contacts (contact_
 CREATE INDEX company_contacts_waiting ON warehouse.company_contacts (source_system, contact_source_id)
     WHERE contact_id IS NULL;
 COMMENT ON TABLE warehouse.company_contacts IS
-    'Each record represents: one contact of a company. Example: who works at this company?';
+    'Each record represents: one link between a company and a contact; the same two may be linked in several ways, so count DISTINCT contacts. Example: who works at this company?';
 COMMENT ON COLUMN warehouse.company_contacts.source_system IS 'Which system the records live in';
 COMMENT ON COLUMN warehouse.company_contacts.company_source_id IS 'Id of the company there';
 COMMENT ON COLUMN warehouse.company_contacts.contact_source_id IS 'Id of the contact there';
-COMMENT ON COLUMN warehouse.company_contacts.type IS 'Kind of link in the source''s words; the same two may be linked in several ways';
-COMMENT ON COLUMN warehouse.company_contacts.position IS 'Place among the contacts of the company, from 1; 1 is the primary one';
+COMMENT ON COLUMN warehouse.company_contacts.type IS 'Kind of link as the source writes it; HubSpot numbers them: the labels stand in the raw payload';
+COMMENT ON COLUMN warehouse.company_contacts.position IS 'Place among the links of the company, from 1: the primary ones first, if there are any, then by id';
 COMMENT ON COLUMN warehouse.company_contacts.company_id IS 'The company';
 COMMENT ON COLUMN warehouse.company_contacts.contact_id IS 'The contact, once it is known';
 COMMENT ON COLUMN warehouse.company_contacts.job_id IS 'Job in ops.sync_jobs that wrote this link';

@@ -62,6 +62,7 @@ def test_a_missing_migration_is_named(empty: Shell) -> None:
     status, said = _said(empty)
     assert status == 2
     assert "lacks 0003_genius.sql" in said
+    assert "compared with" not in said
 
 
 def test_agreement_writes_nothing(shell: Shell) -> None:

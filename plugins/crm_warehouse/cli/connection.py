@@ -1,9 +1,6 @@
 """Connections as commands find them."""
 
-import os
-
 from crm_warehouse import connections
-from crm_warehouse.cli.local_variables import KEY_VARIABLE
 from crm_warehouse.errors import ConfigurationError
 
 
@@ -13,14 +10,14 @@ def find(conn_id: str) -> connections.Connection:
     Raises:
         ConfigurationError: It is in neither, or cannot be read.
     """
-    found = connections.from_environment(conn_id)
+    found = connections.look_up(conn_id)
     if found:
         return found
-    sealed = connections.sealed_file()
-    if sealed.exists() and not os.environ.get(KEY_VARIABLE, "").strip():
+    error = connections.unknown(conn_id)
+    if connections.is_locked():
+        # The file may be a local stack's, which somebody expects to be used.
         raise ConfigurationError(
-            f"connection {conn_id!r} is not known: set AIRFLOW_CONN_{conn_id.upper()} "
-            f"(URI or JSON), or {KEY_VARIABLE} to open {sealed}. The connections of a "
-            "stack on this machine are used only where no AIRFLOW_CONN_ variable is set"
+            f"{error}. The connections of a stack on this machine are used only where "
+            "no AIRFLOW_CONN_ variable is set"
         )
-    return connections.find(conn_id)
+    raise error

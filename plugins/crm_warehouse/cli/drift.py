@@ -1,7 +1,7 @@
 """Where source files and the warehouse disagree."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -24,18 +24,26 @@ WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
 _HOW = "add a numbered file to sql/migrations and run `python -m crm_warehouse migrate`"
 
 
-def find_drift(sources: list[Source]) -> tuple[list[str], list[str]]:
-    """Compare; nothing is written.
+class Drift(NamedTuple):
+    """What a comparison found; problems and warnings have one line each.
 
-    Returns:
-        Problems and warnings, one line each.
+    Attributes:
+        compared: Whether all tables were looked at.
     """
+
+    compared: bool
+    problems: list[str]
+    warnings: list[str]
+
+
+def find_drift(sources: list[Source]) -> Drift:
+    """Compare; nothing is written."""
     problems: list[str] = []
     warnings: list[str] = []
     try:
         with psycopg.connect(warehouse_conninfo(), autocommit=True) as conn:
             if pending := _pending(conn):
-                return [pending], []
+                return Drift(False, [pending], [])
             for source in sources:
                 for entity in source.entities.values():
                     problems += _tables(conn, source, entity)
@@ -43,8 +51,8 @@ def find_drift(sources: list[Source]) -> tuple[list[str], list[str]]:
                     problems += found
                     warnings += more
     except (ConfigurationError, psycopg.Error) as error:
-        problems += explain(error).lines
-    return problems, warnings
+        return Drift(False, [*problems, *explain(error).lines], warnings)
+    return Drift(True, problems, warnings)
 
 
 def _pending(conn: _Connection) -> str | None:

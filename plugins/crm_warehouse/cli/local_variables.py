@@ -8,13 +8,15 @@ import json
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from crm_warehouse.connections.lookup import FILE_VARIABLE, sealed_file
+from crm_warehouse.connections.lookup import (
+    FILE_VARIABLE,
+    KEY_VARIABLE,
+    sealed_file,
+)
 from crm_warehouse.errors import ConfigurationError
 
 #: Another stack than the one in ``.var``: its folder.
 STACK_VARIABLE = "CRM_STACK_VAR"
-#: As in ``sealing``, whose import costs more than most commands need.
-KEY_VARIABLE = "CRM_WAREHOUSE_SEALING_KEY"
 #: Nothing else is taken from the file: it must not steer what Python loads.
 _PREFIXES = ("AIRFLOW_", "CRM_WAREHOUSE_")
 #: Whoever has set one of these says himself where to load from and to. The stack's

@@ -14,6 +14,7 @@ from crm_warehouse.spec import MODES, VIAS
 PROGRAM = "python -m crm_warehouse"
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
+_HELP = ("-h", "--help")
 
 if TYPE_CHECKING:
     from argparse import Action
@@ -23,6 +24,27 @@ if TYPE_CHECKING:
 
 class Parser(ArgumentParser):
     """Says in one line what is wrong, and in a second where to read on."""
+
+    #: Commands that the next word must be one of, or None when none follows.
+    commands: "_Commands | None" = None
+
+    def add_commands(self) -> "_Commands":
+        """Let commands follow."""
+        self.commands = self.add_subparsers(metavar="COMMAND", required=True)
+        return self.commands
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Namespace, list[str]]:
+        """Read the words, of which a command must be the first."""
+        words = sys.argv[1:] if args is None else list(args)
+        option = words[0] if words and words[0].startswith("-") else ""
+        if self.commands and (option or not words) and option not in _HELP:
+            # argparse would take the option's value for the command.
+            before = f" before {option.partition('=')[0]}" if option else ""
+            known = ", ".join(self.commands.choices)
+            self.error(f"a COMMAND is missing{before}; known: {known}")
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
@@ -67,7 +89,7 @@ def build() -> Parser:
         epilog="Exit status: 0 success, 3 partial (new rejects), 1 failed, 2 usage or "
         "configuration, 4 waiting for quota.",
     )
-    commands: _Commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_commands()
     _sync(_command(commands, "sync", "load one entity of one source"))
     _preview(_command(commands, "preview", "show how records map, write nothing"))
     _validate(_command(commands, "validate", "check source files and tables"))
@@ -160,8 +182,8 @@ def _preview(parser: Parser) -> None:
         "--sample",
         type=arguments.existing_file,
         metavar="FILE",
-        help="JSON file with a record, a list, or an answer of the API; "
-        "without it, the source is asked",
+        help="file with an answer of the API, a page or one record, in its format; "
+        "a bare JSON list will do; without it, the source is asked",
     )
     add(
         "--limit",
@@ -211,8 +233,7 @@ def _group(commands: "_Commands", name: str, text: str) -> "_Commands":
     group = commands.add_parser(
         name, help=text, description=_sentence(text), allow_abbrev=False
     )
-    inner: _Commands = group.add_subparsers(metavar="COMMAND", required=True)
-    return inner
+    return group.add_commands()
 
 
 def _choice(known: Sequence[str]) -> str:

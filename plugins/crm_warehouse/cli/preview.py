@@ -13,9 +13,9 @@ from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.preview_record import as_json, as_text
 from crm_warehouse.cli.sources import find_entity
-from crm_warehouse.clients.decoding import decode_json
 from crm_warehouse.clients.interface import Window
-from crm_warehouse.clients.listing import value_at
+from crm_warehouse.clients.registry import client_class
+from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.errors import ConfigurationError, QuotaWaitError, SourceError
 from crm_warehouse.spec import Entity, Source
@@ -27,7 +27,7 @@ def run(words: Namespace) -> int:
     """Show the first records as rows."""
     source, entity = find_entity(words.source, words.entity)
     if words.sample is not None:
-        records = _read(words.sample, entity)[: words.limit]
+        records = _read(words.sample, source, entity)[: words.limit]
     else:
         records = _fetch(source, entity, words.limit)
     mapping = Mapping(entity, source.region)
@@ -42,20 +42,27 @@ def run(words: Namespace) -> int:
     return Exit.PARTIAL if rejected else Exit.SUCCESS
 
 
-def _read(path: Path, entity: Entity) -> list[Any]:
-    """Records of a file: one, a list, or the list inside an answer of the API."""
+def _read(path: Path, source: Source, entity: Entity) -> list[Any]:
+    """Records of a file that holds what the API answers: a page, a list, a record."""
+    client = client_class(source)
     try:
-        value = decode_json(path.read_bytes())
+        decoded = client.decode(path.read_bytes())
+        return _records(client, entity, decoded)
     except SourceError as error:
         raise ConfigurationError(f"--sample: {path}: {error}") from None
     except OSError as error:
         raise ConfigurationError(f"--sample: {path}: {error.strerror}") from None
-    listed = value if isinstance(value, list) else value_at(value, entity.records_path)
-    if isinstance(listed, list):
-        return listed
-    if not isinstance(value, dict):
-        raise ConfigurationError(f"--sample: {path}: must hold a record or a list")
-    return [value]
+
+
+def _records(client: type[RestClient], entity: Entity, decoded: Any) -> list[Any]:
+    try:
+        return client.read_list(entity, decoded).records
+    except SourceError as error:
+        no_list = error
+    try:
+        return [client.read_record(entity, decoded)]
+    except SourceError as error:
+        raise SourceError(f"{no_list}; {error}") from None
 
 
 def _fetch(source: Source, entity: Entity, limit: int) -> list[Any]:

@@ -7,6 +7,8 @@ from typing import Any
 from crm_warehouse.engine.mapping import NULL, Mapping, Problem
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+#: Elements of a list that are shown in lines; some records have hundreds of links.
+_MOST_SHOWN = 10
 _PLAIN = {"t": "\t", "n": "\n", "r": "\r"}
 
 
@@ -29,7 +31,10 @@ def as_json(mapping: Mapping, record: Any) -> dict[str, Any]:
 
 
 def as_text(shown: dict[str, Any]) -> str:
-    """The same in lines; characters that would steer a terminal are escaped."""
+    """The same in lines, for people.
+
+    Characters that would steer a terminal are escaped, long lists are shortened.
+    """
     version = shown["version"] or "no version"
     lines = [f"{_printable(shown['source_id'] or 'no id')}   ({version})"]
     if shown["reject"]:
@@ -81,6 +86,9 @@ def _told(problem: dict[str, Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, list) and len(value) > _MOST_SHOWN:
+        first = json.dumps(value[:_MOST_SHOWN], ensure_ascii=False)
+        return f"{first[:-1]}, … ({len(value)} in all)]"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -14,6 +14,11 @@ def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
     """
     source = find_source(source_name)
     entity = source.entity(entity_name)
+    if entity is None and entity_name == "webhooks" and source.webhooks:
+        raise ConfigurationError(
+            f"--entity: {source.name}'s webhooks are no entity; run "
+            f"`python -m crm_warehouse webhooks merge --source {source.name}`"
+        )
     if entity is None:
         known = [w for e in source.entities.values() for w in (e.name, *e.aliases)]
         listed = ", ".join(_with_aliases(e) for e in source.entities.values())

@@ -1,13 +1,14 @@
 """``validate``: are the source files right, and do the tables agree with them?"""
 
 import json
-import os
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
+from crm_warehouse import connections
 from crm_warehouse.cli.exits import Exit
-from crm_warehouse.connections import sealed_file
+from crm_warehouse.cli.words import hint
+from crm_warehouse.clients.registry import CLIENTS
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files import (
     default_directory,
@@ -24,6 +25,7 @@ def run(words: Namespace) -> int:
     if words.schema:
         return _print_schema(words.files)
     sources, problems = _load(words.files)
+    problems += _unknown_clients(sources)
     warnings = [line for source in sources for line in forecast(source)]
     if not problems:
         found, more, told = _compare(sources)
@@ -62,23 +64,34 @@ def _load(files: list[Path]) -> tuple[list[Source], list[str]]:
     return sources, problems
 
 
+def _unknown_clients(sources: list[Source]) -> Iterator[str]:
+    known = sorted(CLIENTS)
+    for source in sources:
+        if source.client not in CLIENTS:
+            yield (
+                f"source {source.name}: client {source.client!r} is unknown"
+                f"{hint(source.client, known)}; known are {', '.join(known)}"
+            )
+
+
 def _compare(sources: list[Source]) -> tuple[list[str], list[str], str]:
     """Problems and warnings of the tables, and whether they were looked at."""
-    if not _has_warehouse():
-        told = (
-            "tables: not compared, because connection 'crm_warehouse' is not set "
-            "(AIRFLOW_CONN_CRM_WAREHOUSE)"
-        )
-        return [], [], told
+    if not _is_known("crm_warehouse"):
+        why = connections.unknown("crm_warehouse")
+        return [], [], f"tables: not compared, because {why}"
     # Only here: files are checked without the driver of the database.
     from crm_warehouse.cli.drift import find_drift
 
-    problems, warnings = find_drift(sources)
-    return problems, warnings, "tables: compared with the warehouse"
+    compared, problems, warnings = find_drift(sources)
+    told = "compared with the warehouse" if compared else "not compared: see the error"
+    return problems, warnings, f"tables: {told}"
 
 
-def _has_warehouse() -> bool:
-    return bool(os.environ.get("AIRFLOW_CONN_CRM_WAREHOUSE")) or sealed_file().exists()
+def _is_known(conn_id: str) -> bool:
+    try:
+        return connections.look_up(conn_id) is not None
+    except ConfigurationError:
+        return True  # the comparison says what is wrong with it
 
 
 def _summaries(sources: list[Source]) -> Iterator[str]:

@@ -26,6 +26,11 @@ class Listing:
     total_pages: int | None
     per_page: int | None
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the envelope tells how long the whole list is."""
+        return self.total is not None or self.total_pages is not None
+
     def page_size(self, asked: int) -> int:
         """Records per page that the source works with.
 

@@ -17,7 +17,8 @@ class MarketSharpClient(RestClient):
         "Content-Type": "application/xml",
     }
 
-    def decode(self, body: bytes, content_type: str) -> Any:
+    @staticmethod
+    def decode(body: bytes, content_type: str = "") -> Any:
         """How this API writes its answers."""
         # Only here, so that DAG files parse without the XML library.
         from crm_warehouse.clients.xml_decoding import decode_xml
@@ -28,6 +29,7 @@ class MarketSharpClient(RestClient):
         """How this API wants to be shown the key."""
         return ApiKeyAuth(base_url, token)
 
-    def read_list(self, entity: Entity, decoded: Any) -> Listing:
+    @staticmethod
+    def read_list(entity: Entity, decoded: Any) -> Listing:
         """The records inside a list's root element."""
         return read_xml_listing(decoded, entity.records_path)

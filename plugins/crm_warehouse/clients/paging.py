@@ -13,8 +13,9 @@ from typing import Any
 from crm_warehouse.clients.anchor import Anchor
 from crm_warehouse.clients.interface import Page
 from crm_warehouse.clients.listing import Listing, value_at
+from crm_warehouse.clients.overlap import is_of_overlap, walk_overlapping
 from crm_warehouse.clients.position import Position
-from crm_warehouse.clients.request_path import RequestPath
+from crm_warehouse.clients.request_path import Answer, RequestPath
 from crm_warehouse.errors import TransientSourceError
 from crm_warehouse.spec import Entity, Paging
 
@@ -47,30 +48,51 @@ def walk_numbered_pages(
         QuotaWaitError: Quota is used up for long.
         ConfigurationError: The checkpoint is not of this walker.
     """
-    position = Position.start(checkpoint, max(1, min(page_size, paging.max_size)))
+    size = max(1, min(page_size, paging.max_size))
+
+    def ask(
+        page: int, size: int, read: Callable[[Any], Listing] = read
+    ) -> Answer[Listing]:
+        numbers = {paging.page_param: str(page), paging.size_param: str(size)}
+        answer = request_path.get(entity.path, {**params, **numbers}, read)
+        held = len(answer.value.records)
+        _log.debug(
+            "%s page %d of %d: status %d, %d records",
+            entity.path,
+            page,
+            size,
+            answer.status,
+            held,
+        )
+        return answer
+
+    if is_of_overlap(checkpoint):
+        yield from walk_overlapping(ask, entity, size, checkpoint=checkpoint)
+        return
+    position = Position.start(checkpoint, size)
     repeats = _RepeatCheck(entity)
     anchor = Anchor.of_checkpoint(checkpoint)
-    searching, spent = anchor is not None, 0
+    searching, spent, begins = anchor is not None, 0, True
     if anchor is not None:
         position.page = anchor.begun // position.size + 1
     while True:
-        answer = request_path.get(
-            entity.path,
-            {
-                **params,
-                paging.page_param: str(position.page),
-                paging.size_param: str(position.size),
-            },
+        answer = ask(
+            position.page,
+            position.size,
             lambda decoded: repeats.check(read(decoded), position),
         )
         listing = answer.value
-        _log.debug(
-            "%s page %d: status %d, %d records",
-            entity.path,
-            position.page,
-            answer.status,
-            len(listing.records),
-        )
+        if begins and position.total is None and not listing.is_counted:
+            # A checkpoint of pages that did not overlap proves nothing: begin anew.
+            yield from walk_overlapping(
+                ask,
+                entity,
+                size,
+                first=answer if checkpoint is None else None,
+                spent=answer.requests,
+            )
+            return
+        begins = False
         if searching and anchor is not None:
             if position.page > 1 and not anchor.holds(repeats.ids_of(listing)):
                 position.page -= 1

@@ -24,6 +24,20 @@ CLIENTS: dict[str, type[RestClient]] = {
 WEBHOOK_PARSERS: dict[str, WebhookParser] = {"hubspot": parse_hubspot_events}
 
 
+def client_class(source: Source) -> type[RestClient]:
+    """The class that speaks to a source.
+
+    Raises:
+        ConfigurationError: Unknown client.
+    """
+    if source.client not in CLIENTS:
+        raise ConfigurationError(
+            f"source {source.name}: client {source.client!r} is unknown; known are "
+            f"{', '.join(sorted(CLIENTS))}"
+        )
+    return CLIENTS[source.client]
+
+
 def build_client(
     source: Source, *, base_url: str, token: str, gate: Gate
 ) -> SourceClient:
@@ -38,19 +52,12 @@ def build_client(
     Raises:
         ConfigurationError: Unknown client, or unusable address or token.
     """
-    client_class = CLIENTS.get(source.client)
-    if client_class is None:
-        raise ConfigurationError(
-            f"source {source.name}: client {source.client!r} is unknown; known are "
-            f"{', '.join(sorted(CLIENTS))}"
-        )
+    make = client_class(source)
     # Only here, so that DAG files parse without the HTTP library.
     from crm_warehouse.clients.requests_transport import RequestsTransport
 
     transport = RequestsTransport(base_url, timeout_seconds=source.timeout_seconds)
-    return client_class(
-        source, base_url=base_url, token=token, gate=gate, transport=transport
-    )
+    return make(source, base_url=base_url, token=token, gate=gate, transport=transport)
 
 
 def client_factory(source: Source, connection: connections.Connection) -> ClientFactory:

@@ -6,6 +6,9 @@ in every process that has ``plugins`` on its path from the start.
 
 from typing import Any
 
+#: What the receiver needs of a source whose webhooks it takes.
+_WEBHOOK_EXTRA = '{"webhook_secrets": ["…"], "public_url": "https://…"}'
+
 
 def get_provider_info() -> dict[str, Any]:
     """What Airflow's provider manager reads; imports no hook."""
@@ -15,7 +18,9 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Source systems of the CRM warehouse.",
         "connection-types": [
             _source_api("genius", "Genius CRM", "Genius", "API token"),
-            _source_api("hubspot", "HubSpot", "HubSpot", "Access token"),
+            _source_api(
+                "hubspot", "HubSpot", "HubSpot", "Private-app token", webhooks=True
+            ),
             _source_api("marketsharp", "MarketSharp", "MarketSharp", "API key"),
             _source_api(
                 "activeprospect", "ActiveProspect", "ActiveProspect", "API token"
@@ -24,8 +29,13 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _source_api(name: str, title: str, prefix: str, secret: str) -> dict[str, Any]:
+def _source_api(
+    name: str, title: str, prefix: str, secret: str, *, webhooks: bool = False
+) -> dict[str, Any]:
     """Connection type of a source: its base URL, and the secret that it calls so."""
+    placeholders = {"host": "empty: base_url of the source's YAML"}
+    if webhooks:
+        placeholders["extra"] = _WEBHOOK_EXTRA
     return {
         "connection-type": name,
         "hook-name": title,
@@ -33,6 +43,6 @@ def _source_api(name: str, title: str, prefix: str, secret: str) -> dict[str, An
         "ui-field-behaviour": {
             "hidden-fields": ["schema", "login", "port"],
             "relabeling": {"host": "Base URL", "password": secret},
-            "placeholders": {"host": "empty: base_url of the source's YAML"},
+            "placeholders": placeholders,
         },
     }

@@ -175,22 +175,29 @@ def test_the_ui_finds_the_hook_behind_the_connection_type(
 
 
 @pytest.mark.parametrize(
-    ("name", "secret"),
+    ("name", "secret", "extra"),
     [
-        ("genius", "API token"),
-        ("hubspot", "Access token"),
-        ("marketsharp", "API key"),
-        ("activeprospect", "API token"),
+        ("genius", "API token", None),
+        (
+            "hubspot",
+            "Private-app token",
+            {"webhook_secrets": ["…"], "public_url": "https://…"},
+        ),
+        ("marketsharp", "API key", None),
+        ("activeprospect", "API token", None),
     ],
 )
 def test_the_form_of_the_connection_type_is_known_without_its_hook(
-    name: str, secret: str
+    name: str, secret: str, extra: object
 ) -> None:
     from airflow.providers_manager import ProvidersManager
 
     form = ProvidersManager().field_behaviours[name]
 
     assert form["relabeling"] == {"host": "Base URL", "password": secret}
+    assert json.loads(form["placeholders"].get("extra", "null")) == extra
+    source = load_source(SOURCES_DIRECTORY / f"{name}.yaml")
+    assert source.webhooks == (extra is not None)
 
 
 def test_every_hook_has_a_connection_type() -> None:

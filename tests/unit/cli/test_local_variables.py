@@ -79,7 +79,8 @@ def test_half_a_set_of_connections_is_not_completed_from_the_sandbox(
     monkeypatch.setenv("CRM_STACK_VAR", str(stack))
     # The default place, which a stack in .var would have.
     monkeypatch.setattr(
-        "crm_warehouse.connections.sealed_file", lambda: stack / "connections.sealed"
+        "crm_warehouse.connections.lookup.sealed_file",
+        lambda _environ: stack / "connections.sealed",
     )
 
     status, _, err = call("sync", "--source", "genius", "--entity", "users")

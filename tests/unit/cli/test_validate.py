@@ -1,10 +1,13 @@
 """``validate`` names every problem of every file, once."""
 
+import base64
 from pathlib import Path
 
 import pytest
 from cli_call import Call
 
+from crm_warehouse.connections import Connection
+from crm_warehouse.sealing import seal_connections
 from crm_warehouse.source_files import default_directory
 
 GENIUS = (default_directory() / "genius.yaml").read_text("utf-8")
@@ -90,5 +93,60 @@ def test_a_warehouse_out_of_reach_is_a_problem(
     status, out, err = call("validate")
 
     assert status == 2
+    assert "tables: not compared: see the error" in out
     assert "error: cannot reach the warehouse: " in out
     assert "hush-hush" not in out + err
+
+
+def test_an_unreadable_connection_is_a_problem(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", "{hush-hush")
+
+    status, out, _ = call("validate")
+
+    assert status == 2
+    assert "tables: not compared: see the error" in out
+    assert "error: AIRFLOW_CONN_CRM_WAREHOUSE: " in out
+    assert "hush-hush" not in out
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_sealed_file_that_tells_no_warehouse(
+    call: Call,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_key: bool,
+) -> None:
+    path = tmp_path / "some.sealed"
+    monkeypatch.setenv("CRM_WAREHOUSE_CONNECTIONS", str(path))
+    monkeypatch.setenv(
+        "CRM_WAREHOUSE_SEALING_KEY", base64.b64encode(bytes(32)).decode()
+    )
+    seal_connections([Connection("genius_default", password="hush")], path)
+    how = "or define it in Airflow"
+    if not has_key:
+        monkeypatch.delenv("CRM_WAREHOUSE_SEALING_KEY")
+        how = f"or CRM_WAREHOUSE_SEALING_KEY to open {path}"
+
+    status, out, err = call("validate")
+
+    assert (status, err) == (0, "")
+    assert out.startswith(
+        "tables: not compared, because connection 'crm_warehouse' is not known: set "
+        f"AIRFLOW_CONN_CRM_WAREHOUSE (URI or JSON), {how}"
+    )
+    assert "compared with" not in out
+
+
+def test_an_unknown_client_is_a_problem(call: Call, folder: Path) -> None:
+    text = GENIUS.replace("client: genius", "client: genuis")
+    (folder / "genius.yaml").write_text(text, "utf-8")
+
+    assert call("validate") == (
+        2,
+        "error: source genius: client 'genuis' is unknown (did you mean genius?); "
+        "known are activeprospect, genius, hubspot, marketsharp\n",
+        "",
+    )

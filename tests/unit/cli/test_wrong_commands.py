@@ -25,7 +25,7 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ),
     (
         ("sync", "--source", "../genius", "--entity", "prospects"),
-        ("--source", "there are genius"),
+        ("--source", "there are activeprospect, genius, hubspot, marketsharp"),
     ),
     (
         ("sync", "--source", "genius", "--entity", "prospect"),
@@ -57,7 +57,23 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((*PREVIEW, "--limit", "-1"), ("--limit", "-1")),
     (("validate", "/no/such.yaml"), ("/no/such.yaml",)),
     (("validate", "--schema", "a.yaml"), ("--schema", "leave the files out")),
-    (("connections",), ("COMMAND", "connections --help")),
+    (("connections",), ("COMMAND is missing; known: export", "connections --help")),
+    (
+        ("webhooks", "--source", "hubspot"),
+        ("COMMAND is missing before --source; known: merge", "webhooks --help"),
+    ),
+    (
+        ("--log-level=debug", "sync"),
+        ("COMMAND is missing before --log-level; known: sync, preview", "--help"),
+    ),
+    (
+        ("sync", "--source", "hubspot", "--entity", "webhooks"),
+        ("--entity", "python -m crm_warehouse webhooks merge --source hubspot"),
+    ),
+    (
+        ("sync", "--source", "genius", "--entity", "webhooks"),
+        ("--entity", "genius has no entity 'webhooks'"),
+    ),
     (("connections", "export"), ("CRM_WAREHOUSE_SEALING_KEY", "openssl rand")),
 ]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from crm_warehouse.connections import Connection, find, sealed_file
+from crm_warehouse.connections import Connection, find, look_up, sealed_file
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.sealing import seal_connections
+from webhook_receiver.settings import from_environment
 
 KEY = base64.b64encode(os.urandom(32)).decode()
 
@@ -53,13 +54,44 @@ def test_without_export_no_key_is_asked_for(tmp_path: Path) -> None:
         find("genius_default", environ)
 
 
-def test_an_export_without_key_asks_for_the_key(environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("key", [None, " "])
+def test_an_export_without_key_names_variable_and_key(
+    environ: dict[str, str], key: str | None
+) -> None:
+    del environ["CRM_WAREHOUSE_SEALING_KEY"]
+    if key:
+        environ["CRM_WAREHOUSE_SEALING_KEY"] = key
+
+    with pytest.raises(ConfigurationError) as caught:
+        find("genius_default", environ)
+
+    assert str(caught.value) == (
+        "connection 'genius_default' is not known: set AIRFLOW_CONN_GENIUS_DEFAULT "
+        "(URI or JSON), or CRM_WAREHOUSE_SEALING_KEY to open "
+        f"{environ['CRM_WAREHOUSE_CONNECTIONS']}"
+    )
+
+
+def test_the_receiver_names_the_variable_of_the_warehouse_first(
+    environ: dict[str, str],
+) -> None:
     del environ["CRM_WAREHOUSE_SEALING_KEY"]
 
     with pytest.raises(
-        ConfigurationError, match="CRM_WAREHOUSE_SEALING_KEY is not set"
+        ConfigurationError,
+        match=r"^connection 'crm_warehouse' is not known: "
+        r"set AIRFLOW_CONN_CRM_WAREHOUSE \(URI or JSON\), or CRM_WAREHOUSE_SEALING_KEY",
     ):
-        find("genius_default", environ)
+        from_environment(["hubspot"], environ)
+
+
+def test_what_is_wrong_in_the_environment_is_not_looked_for_elsewhere(
+    environ: dict[str, str],
+) -> None:
+    environ["AIRFLOW_CONN_GENIUS_DEFAULT"] = "{"
+
+    with pytest.raises(ConfigurationError, match=r"^AIRFLOW_CONN_GENIUS_DEFAULT: "):
+        look_up("genius_default", environ)
 
 
 def test_the_export_lives_in_the_repository_by_default() -> None:
