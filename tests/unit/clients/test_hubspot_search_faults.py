@@ -1,14 +1,16 @@
 """Searches of HubSpot that mislead: faults, never the end of a window."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from crm_warehouse.clients.interface import SourceClient
 from crm_warehouse.errors import TransientSourceError
+from tests.unit.clients import hubspot_portal
 from tests.unit.clients.hubspot_portal import Portal, filters
-from tests.unit.clients.recording_gate import RecordingGate
+from tests.unit.clients.recording_gate import START, RecordingGate
 from tests.unit.clients.scripted_server import (
     Reply,
     Request,
@@ -148,3 +150,40 @@ def once(server: ScriptedServer, portal: Portal, reply: Reply) -> None:
         return portal(request)
 
     server.run(script)
+
+
+@pytest.mark.parametrize("form", ["Z", ".000Z", "+00:00", ".000000+00:00"])
+@pytest.mark.parametrize("past_ms", [-1, 0, 1])
+def test_a_change_at_the_edge_of_what_is_counted_raises_no_false_alarm(
+    hubspot: SourceClient,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    past_ms: int,
+) -> None:
+    """Some write no fraction where it is zero; as text that would sort elsewhere."""
+    until = START.replace(microsecond=0)
+
+    def written(moment: datetime) -> str:
+        whole = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+        return (
+            whole.replace(".000", "") + form if whole.endswith(".000") else whole + "Z"
+        )
+
+    monkeypatch.setattr(hubspot_portal, "iso", written)
+    portal.add(*range(1, 300), changed=until - timedelta(minutes=30))
+    edge = until - timedelta(minutes=6) + timedelta(milliseconds=past_ms)
+    portal.add(999, changed=edge)
+
+    pages = walk(hubspot, until=until)
+
+    assert len(set(ids(pages))) == 300
+    assert pages[-1].total == 300
+
+
+def test_pages_of_a_search_are_known_to_come_from_an_index(
+    hubspot: SourceClient, portal: Portal
+) -> None:
+    portal.add(1)
+
+    assert [page.indexed for page in walk(hubspot)] == [True]
