@@ -1,10 +1,11 @@
--- Settle pending events of entities that are not loaded. %(entities)s: those that are.
+-- Settle pending events of entities that are not loaded, or of no record. %(entities)s:
+-- those that are loaded.
 -- Returns nothing. Safe to repeat: touches pending rows only.
 UPDATE staging.webhook_events SET
     state = 'ignored',
-    reason = 'the entity is not in the source''s file any more, or is switched off',
+    reason = 'the entity is not in the source''s file, or is switched off',
     job_id = %(job_id)s,
     settled_at = clock_timestamp()
 WHERE source_system = %(source_system)s
     AND state = 'pending'
-    AND NOT entity_type = ANY(%(entities)s)
+    AND NOT coalesce(entity_type = ANY(%(entities)s) AND object_id <> '', false)

@@ -1,7 +1,6 @@
 """Webhook deliveries become events, each known once."""
 
 import zlib
-from collections.abc import Collection
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -20,15 +19,12 @@ _BATCH = 100
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
-def explode_deliveries(
-    conn: Connection, request: WebhookRequest, entities: Collection[str]
-) -> None:
+def explode_deliveries(conn: Connection, request: WebhookRequest) -> None:
     """Write the events of all pending deliveries; the caller is alone at it.
 
     Args:
         conn: Connection in autocommit mode.
         request: Whose deliveries, and which account and app they must name.
-        entities: Entities that are loaded; events of others are ignored.
     """
     values = {"source_system": request.source_system, "limit": _BATCH}
     while True:
@@ -38,7 +34,7 @@ def explode_deliveries(
         events: list[dict[str, Any]] = []
         outcomes: list[dict[str, Any]] = []
         for delivery_id, body in pending:
-            found, message = _explode(delivery_id, body, request, entities)
+            found, message = _explode(delivery_id, body, request)
             outcomes.append({"id": delivery_id, "error_message": message})
             events += found
         with conn.transaction():
@@ -47,7 +43,7 @@ def explode_deliveries(
 
 
 def _explode(
-    delivery_id: int, body: bytes, request: WebhookRequest, entities: Collection[str]
+    delivery_id: int, body: bytes, request: WebhookRequest
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Rows of a delivery's events, or why it has none."""
     parse = WEBHOOK_PARSERS[request.source.client]
@@ -56,8 +52,7 @@ def _explode(
             _unpacked(body), portal_id=request.portal_id, app_id=request.app_id
         )
         return [
-            _row(delivery_id, position, event, entities)
-            for position, event in enumerate(events)
+            _row(delivery_id, position, event) for position, event in enumerate(events)
         ], None
     except SourceError as error:
         return [], str(error)
@@ -81,10 +76,8 @@ def _unpacked(body: bytes) -> bytes:
     return signed
 
 
-def _row(
-    delivery_id: int, position: int, event: WebhookEvent, entities: Collection[str]
-) -> dict[str, Any]:
-    state, reason = _state(event, entities)
+def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]:
+    state, reason = _state(event)
     moment = event.occurred_at
     row = {
         "delivery_id": delivery_id,
@@ -110,11 +103,9 @@ def _payload(event: WebhookEvent) -> Any:
         return None
 
 
-def _state(event: WebhookEvent, entities: Collection[str]) -> tuple[str, str | None]:
+def _state(event: WebhookEvent) -> tuple[str, str | None]:
     if event.problem is not None:
         return "failed", event.problem
     if event.entity_type is None:
         return "ignored", "an event of this kind changes no record that is loaded"
-    if event.entity_type not in entities:
-        return "ignored", f"the source's file has no entity {event.entity_type}"
     return "pending", None

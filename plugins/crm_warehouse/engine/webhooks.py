@@ -131,7 +131,7 @@ class _WebhookRun(JobRun):
         """
         request, stop = self._request, threading.Event()
         self._entities = self._switched_on()
-        explode_deliveries(self._conn, request, self._entities)
+        explode_deliveries(self._conn, request)
         self._ignore_others()
         self._seen = load_seen(self._conn, self.job)
         gate = QuotaGate(

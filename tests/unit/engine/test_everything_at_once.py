@@ -7,7 +7,7 @@ warehouse must hold what the source holds, links included, without a full load t
 import itertools
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -134,18 +134,25 @@ def test_the_warehouse_ends_as_the_source(warehouse: str, conn: Connection) -> N
     threads += [threading.Thread(target=again, args=(poll, name)) for name in ENTITIES]
     for thread in threads:
         thread.start()
-    with connect(warehouse) as receiver:
-        for number in range(_ROUNDS):
-            for _ in range(_MOVES):
-                deliver(receiver, source.move())
-            until(lambda: len(merges) > number or faults)  # noqa: B023
-    stop.set()
-    for thread in threads:
-        thread.join(60)
+    try:
+        with connect(warehouse) as receiver:
+            send(receiver, source, lambda: len(merges) + len(faults))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
     merge()
 
     assert faults == []
     assert_equal(conn, source)
+
+
+def send(receiver: Connection, source: MovingSource, merged: Callable[[], int]) -> None:
+    """Announce changes, some between any two merges."""
+    for number in range(_ROUNDS):
+        for _ in range(_MOVES):
+            deliver(receiver, source.move())
+        until(lambda least=number: merged() > least)
 
 
 def assert_equal(conn: Connection, source: MovingSource) -> None:

@@ -186,6 +186,21 @@ def test_events_of_an_entity_that_is_loaded_no_more_block_nothing(
     ) == [("9", "ignored"), ("1", "merged")]
 
 
+def test_an_event_of_no_record_does_not_go_round_for_ever(
+    warehouse: str, conn: Connection, crm: ScriptedCrm
+) -> None:
+    """As somebody may make one by hand, who sets a failed event back to pending."""
+    deliver(conn, event("x y"), event(1, number=2))
+    merge(warehouse, crm)
+    conn.execute("UPDATE staging.webhook_events SET state = 'pending'")
+
+    assert merge(warehouse, crm).records_unchanged == 1
+    assert rows(conn, "SELECT state FROM staging.webhook_events ORDER BY id") == [
+        ("ignored",),
+        ("merged",),
+    ]
+
+
 @pytest.mark.parametrize(
     "odd",
     [
