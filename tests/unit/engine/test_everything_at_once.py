@@ -168,8 +168,8 @@ def assert_equal(conn: Connection, source: MovingSource) -> None:
     assert set(
         rows(
             conn,
-            "SELECT k.lead_source_id, k.contact_source_id FROM warehouse.lead_contacts k"
-            " JOIN warehouse.leads l ON l.id = k.lead_id WHERE NOT l.is_deleted",
+            "SELECT k.lead_source_id, k.contact_source_id"
+            " FROM warehouse.lead_contacts k JOIN warehouse.leads l ON l.id = k.lead_id WHERE NOT l.is_deleted",
         )
     ) == {
         (key, link["id"])
