@@ -33,7 +33,7 @@ def test_the_page_is_refused_reported_and_loaded_later(
         "SELECT error_type, error_message FROM ops.sync_errors WHERE sync_job_id = %s",
         job["id"],
     ) == [{"error_type": "transient", "error_message": str(refusal.value)}]
-    assert house.value("SELECT count(*) FROM warehouse.contacts") == 100
+    assert house.value("SELECT count(*) FROM warehouse.contacts") == 98
     assert house.value("SELECT count(*) FROM ops.watermarks") == 0
 
     house.sandbox.clear_faults()

@@ -248,7 +248,7 @@ class _Walk:
             )
         known, self._known = self._known, dict(zip(marks, records, strict=True))
         self._steps_back, self._end = 0, end
-        self._marks = marks or self._marks
+        self._marks = marks
         if end <= self._furthest:
             self._count_reread()
         self._furthest = max(self._furthest, end)

@@ -55,14 +55,12 @@ def walk_numbered_pages(
     ) -> Answer[Listing]:
         numbers = {paging.page_param: str(page), paging.size_param: str(size)}
         answer = request_path.get(entity.path, {**params, **numbers}, read)
-        held = len(answer.value.records)
         _log.debug(
-            "%s page %d of %d: status %d, %d records",
+            "%s page %d: status %d, %d records",
             entity.path,
             page,
-            size,
             answer.status,
-            held,
+            len(answer.value.records),
         )
         return answer
 

@@ -169,7 +169,8 @@ def assert_equal(conn: Connection, source: MovingSource) -> None:
         rows(
             conn,
             "SELECT k.lead_source_id, k.contact_source_id"
-            " FROM warehouse.lead_contacts k JOIN warehouse.leads l ON l.id = k.lead_id WHERE NOT l.is_deleted",
+            " FROM warehouse.lead_contacts k"
+            " JOIN warehouse.leads l ON l.id = k.lead_id WHERE NOT l.is_deleted",
         )
     ) == {
         (key, link["id"])
