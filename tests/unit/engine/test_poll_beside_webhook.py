@@ -21,6 +21,7 @@ from crm_warehouse.spec import Entity, Source
 
 HUBSPOT = replace(load_source(default_directory() / "hubspot.yaml"), quotas=())
 NAMES = "SELECT source_id, first_name, is_deleted FROM warehouse.contacts ORDER BY 1"
+GONE = "SELECT source_id FROM raw.hubspot_contacts WHERE is_deleted"
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -114,10 +115,33 @@ def test_an_index_that_is_late_brings_nobody_back_to_life(
 
     poll(warehouse, Index({"contacts": {"1": old}}), "incremental")
     assert rows(conn, NAMES)[0] == ("1", "Ann1", True)
+    assert rows(conn, GONE) == [("1",)]
 
     later = {**old, "updatedAt": "2099-01-01T00:00:00.000Z"}  # changed since it went
     poll(warehouse, Index({"contacts": {"1": later}}), "incremental")
     assert rows(conn, NAMES)[0] == ("1", "Ann1", False)
+
+
+def test_what_a_poll_saw_later_is_not_deleted_by_an_earlier_question(
+    warehouse: str, conn: Connection, crm: ScriptedCrm
+) -> None:
+    """Gone when the webhook asked, back and changed when the poll came by."""
+    poll(warehouse, crm)
+    del crm.records["contacts"]["1"]
+    deliver(conn, event(1, "contact.deletion"))
+
+    class Asker(ScriptedCrm):
+        def fetch_many(self, entity: Entity, source_ids: Any) -> Any:
+            found = super().fetch_many(entity, source_ids)
+            back = contact(1, "Anne", minute=30)
+            poll(warehouse, ScriptedCrm({"contacts": {"1": back}}), "incremental")
+            return found
+
+    result = merge(warehouse, Asker(crm.records))
+
+    assert result.records_deleted == 0
+    assert rows(conn, NAMES)[0] == ("1", "Anne", False)
+    assert rows(conn, GONE) == []
 
 
 @pytest.mark.parametrize("lists", [True, False])
