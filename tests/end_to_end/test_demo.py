@@ -74,11 +74,15 @@ def test_demo_loads_all_shows_it_and_leaves_nothing_running(var: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    loaded = {(row[0], row[1]): row for row in rows if len(row) == _COLUMNS}
-    del loaded["source", "entity"]
+    sources = load_sources(default_directory())
+    loaded = {
+        (row[0], row[1]): row
+        for row in rows
+        if len(row) == _COLUMNS and row[0] in sources
+    }
     assert set(loaded) == {
         (source.name, entity)
-        for source in load_sources(default_directory()).values()
+        for source in sources.values()
         for entity in source.entities
     }
     for row in loaded.values():

@@ -18,7 +18,7 @@ from tests.proof.hubspot_sender import PUBLIC_URL, SECRET, Answer, call
 
 ROOT = Path(__file__).parents[2]
 HUBSPOT = {"webhook_secrets": [SECRET], "public_url": PUBLIC_URL}
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 120.0
 
 
 def environment(conninfo: str, hubspot: dict[str, Any] | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tests.proof.receiver_process import Receiver, Start
 
 #: HubSpot waits no longer for an answer.
 HUBSPOT_PATIENCE_SECONDS = 5.0
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
