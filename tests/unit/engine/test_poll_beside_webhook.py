@@ -11,6 +11,7 @@ from engine_load import Connection, Load, at, connect, rows
 from scripted_crm import ScriptedCrm, contact, deliver, event
 
 from crm_warehouse.clients.interface import Page, Window
+from crm_warehouse.clients.registry import WEBHOOK_PARSERS
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.replay import Replayer
 from crm_warehouse.engine.sync import run_sync
@@ -254,6 +255,25 @@ def test_an_odd_event_stops_no_other(
     assert rows(
         conn, "SELECT count(*) FROM staging.webhook_events WHERE state = 'pending'"
     ) == [(0,)]
+
+
+def test_a_delivery_that_our_own_reading_fails_at_stops_no_other(
+    warehouse: str, conn: Connection, crm: ScriptedCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect of ours: the delivery is set aside, by the error's name alone."""
+    parse = WEBHOOK_PARSERS["hubspot"]
+
+    def parse_badly(body: bytes, **asked: Any) -> Any:
+        return 1 / 0 if b"deal" in body else parse(body, **asked)
+
+    monkeypatch.setitem(WEBHOOK_PARSERS, "hubspot", parse_badly)
+    deliver(conn, event(9, "deal.creation"))
+    deliver(conn, event(2))
+
+    assert merge(warehouse, crm).records_created == 1
+    assert rows(
+        conn, "SELECT state, error_message FROM staging.webhook_deliveries ORDER BY id"
+    ) == [("failed", "cannot be read: ZeroDivisionError"), ("exploded", None)]
 
 
 def test_an_event_nested_too_deeply_stops_no_other(
