@@ -1,12 +1,13 @@
 """The rows of ``ops.sync_jobs``: begun, resumed, moved on and ended, always fenced."""
 
 import traceback
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import psycopg
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine.job import JobRequest, Status, SyncResult
@@ -84,6 +85,16 @@ class Job:
         )
 
 
+_COLUMNS = frozenset(field.name for field in fields(Job))
+
+
+def _job_row(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Job]:
+    """Row factory that bears columns of a later release on a live database."""
+    names = [column.name for column in cursor.description or ()]
+    known = [(at, name) for at, name in enumerate(names) if name in _COLUMNS]
+    return lambda row: Job(**{name: row[at] for at, name in known})
+
+
 def change(conn: Connection, statement: str, job: Job, **values: Any) -> Job:
     """Run a fenced statement of ``sql/engine`` that returns the job's row.
 
@@ -91,7 +102,7 @@ def change(conn: Connection, statement: str, job: Job, **values: Any) -> Job:
         FencedError: A successor owns the job; the caller's transaction must end.
     """
     values |= {"job_id": job.id, "attempt": job.attempt}
-    with conn.cursor(row_factory=class_row(Job)) as cursor:
+    with conn.cursor(row_factory=_job_row) as cursor:
         row = cursor.execute(query(statement), values).fetchone()
     return row if row is not None else _fenced(job)
 
@@ -139,7 +150,7 @@ def claim(
         "dag_id": request.dag_id,
         "run_id": request.run_id,
     }
-    with conn.transaction(), conn.cursor(row_factory=class_row(Job)) as cursor:
+    with conn.transaction(), conn.cursor(row_factory=_job_row) as cursor:
         found = None
         if not request.restart:
             found = cursor.execute(
