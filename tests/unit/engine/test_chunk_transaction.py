@@ -134,3 +134,16 @@ def test_an_empty_chunk_moves_the_checkpoint_only(
     assert (job.checkpoint, job.records_received) == ({"chunk": 0}, 0)
     assert rows(conn, "SELECT count(*) FROM warehouse.contacts") == [(0,)]
     assert load.finish().status == "success"
+
+
+def test_a_running_load_outlives_a_migration_that_adds_columns(
+    begin: Begin, conn: Connection
+) -> None:
+    load = begin("prospects")
+    load.write(*RECORDS[:10])
+
+    conn.execute("ALTER TABLE ops.sync_jobs ADD later_release text DEFAULT 'new'")
+    load.write(*RECORDS[10:])
+
+    assert load.finish().status == "success"
+    assert rows(conn, "SELECT count(*) FROM warehouse.contacts") == [(20,)]

@@ -1,0 +1,340 @@
+"""Twelve loads at once: ``python -m tests.proof.throughput``.
+
+First without quotas: 100,000 records for each of twelve accounts, into one warehouse
+and the same tables, against one account alone. Then with quotas: the twelve entities
+of three CRMs, each CRM counting its own requests, over a slow and uneven network.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psycopg
+
+from crm_warehouse.clients.registry import build_client
+from crm_warehouse.engine.job import SyncRequest
+from crm_warehouse.engine.migrations import migrate
+from crm_warehouse.engine.sync import run_sync
+from crm_warehouse.source_files import load_sources
+from include.local_stack.postgres import Postgres
+from include.sandbox.crm import Crm
+from include.sandbox.server import SandboxServer
+from include.sandbox.settings import Settings
+from tests.proof.command import ROOT, CommandLine, generous_sources
+from tests.proof.oracle import compare_all, truth_hashes, warehouse_rows
+
+RUNS = 12
+#: Seconds between two looks at what the CRMs have counted.
+_SAMPLE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A CRM's quota, as tight as its own but faster to be used up.
+
+    Attributes:
+        system: The CRM.
+        requests: Requests allowed in a window.
+        seconds: Length of the window.
+        people: Records of its main entity.
+    """
+
+    system: str
+    requests: int
+    seconds: float
+    people: int
+
+
+SCALED = (
+    Scaled("genius", 100, 5.0, 20_000),
+    Scaled("hubspot", 100, 5.0, 20_000),
+    Scaled("marketsharp", 100, 5.0, 10_000),
+)
+
+
+@contextmanager
+def _server() -> Iterator[Postgres]:
+    folder = Path(tempfile.mkdtemp(prefix="crm-throughput-"))
+    folder.chmod(0o755)
+    passwords = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
+    server = Postgres(folder / "postgres", passwords, preferred_port=25733)
+    try:
+        server.start()
+        server.create_role("crm_warehouse", passwords["crm_warehouse"])
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _warehouse(server: Postgres) -> Iterator[str]:
+    name = f"throughput_{secrets.token_hex(4)}"
+    server.create_database(name, "crm_warehouse")
+    conninfo = server.conninfo(name, "crm_warehouse")
+    migrate(conninfo)
+    yield conninfo
+    server.drop_database(name)
+
+
+def work(account: str) -> None:
+    """Load one account's prospects; runs in a process of its own."""
+    source = load_sources(Path(os.environ["CRM_WAREHOUSE_SOURCES"]))["genius"]
+
+    def open_client(gate: Any) -> Any:
+        url, token = os.environ["CRM_URL"], os.environ["CRM_TOKEN"]
+        return build_client(source, base_url=url, token=token, gate=gate)
+
+    request = SyncRequest(source, source.entities["prospects"], account, "full")
+    run_sync(request, conninfo=os.environ["CONNINFO"], open_client=open_client)
+
+
+def _load(conninfo: str, crm: Crm, sources: Path, accounts: list[str]) -> float:
+    """Seconds that loads of all accounts take at once, their starts included."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "plugins"),
+        "CONNINFO": conninfo,
+        "CRM_URL": crm.base_url,
+        "CRM_TOKEN": crm.token,
+        "CRM_WAREHOUSE_ENV": "dev",
+        "CRM_WAREHOUSE_SOURCES": str(sources),
+    }
+    command = [sys.executable, "-m", "tests.proof.throughput", "--work"]
+    began = time.monotonic()
+    started = [subprocess.Popen([*command, a], cwd=ROOT, env=env) for a in accounts]
+    ends = [process.wait() for process in started]
+    if any(ends):
+        raise SystemExit(f"loads failed: {ends}")
+    return time.monotonic() - began
+
+
+def without_quotas(records: int, repetitions: int) -> float:
+    """Print the throughput of one and of twelve; returns their ratio."""
+    ratios = []
+    with (
+        _server() as server,
+        SandboxServer(Settings(prospects=records, quota=False)) as crm,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        sources = generous_sources(Path(folder))
+        truth = truth_hashes(crm, "prospects")
+        print("| round | one, records/s | twelve, records/s | ratio | deadlocks |")
+        print("|---|---|---|---|---|")
+        for number in range(1, repetitions + 1):
+            with _warehouse(server) as conninfo:
+                alone = _load(conninfo, crm, sources, ["alone"])
+                accounts = [f"account_{n:02}" for n in range(RUNS)]
+                together = _load(conninfo, crm, sources, accounts)
+                for account in accounts:
+                    _check_account(conninfo, account, truth)
+                one, twelve = records / alone, RUNS * records / together
+                ratios.append(twelve / one)
+                print(
+                    f"| {number} | {one:,.0f} | {twelve:,.0f} | {ratios[-1]:.2f}"
+                    f" | {_deadlocks(conninfo)} |",
+                    flush=True,
+                )
+    return median(ratios)
+
+
+def _check_account(conninfo: str, account: str, truth: dict[str, str]) -> None:
+    held = warehouse_rows(conninfo, account, "contacts", ["source_id"])
+    if {row["source_id"] for row in held} != truth.keys():
+        raise SystemExit(f"{account} differs from the source")
+
+
+def _deadlocks(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as conn:
+        row = conn.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@dataclass(frozen=True)
+class Use:
+    """How a quota was used while there was work.
+
+    Attributes:
+        admitted: Requests that the CRM admitted, in its own count.
+        refused: Requests that it refused: over its limit.
+        most: Most requests that came within one window, refused ones included.
+        share: Admitted requests of those that the limit allowed in that time.
+    """
+
+    admitted: int
+    refused: int
+    most: int
+    share: float
+
+
+def with_quotas(latency: float, jitter: float) -> dict[str, Use]:
+    """Load twelve entities under quotas; print and return their use."""
+    sizes = {each.system: each.people for each in SCALED}
+    settings = Settings(prospects=SCALED[0].people, sizes=sizes, quota=True)
+    with (
+        _server() as server,
+        SandboxServer(settings) as sandbox,
+        tempfile.TemporaryDirectory() as folder,
+        _warehouse(server) as conninfo,
+    ):
+        line = CommandLine(conninfo, sandbox, _scaled_sources(Path(folder)))
+        for each in SCALED:
+            crm = sandbox.crm(each.system)
+            limit = {"requests": each.requests, "per_seconds": each.seconds}
+            crm.configure(quota=limit)
+            crm.fault("latency", seconds=latency, jitter=jitter)
+        uses = _load_entities(line)
+        sources = load_sources(line.sources)
+        for each in SCALED:
+            crm = sandbox.crm(each.system)
+            crm.clear_faults()
+            for entity in sources[each.system].entities:
+                if different := compare_all(conninfo, crm, entity):
+                    raise SystemExit(f"{each.system} {entity} differs: {different}")
+        deadlocks = _deadlocks(conninfo)
+    print(f"Latency {latency * 1e3:.0f} ms, jitter {jitter * 1e3:.0f} ms")
+    print("| CRM | limit | admitted | refused (429) | most in a window | used |")
+    print("|---|---|---|---|---|---|")
+    for each in SCALED:
+        use = uses[each.system]
+        print(
+            f"| {each.system} | {each.requests} in {each.seconds:g} s"
+            f" | {use.admitted:,} | {use.refused} | {use.most} | {use.share:.1%} |"
+        )
+    print(f"Deadlocks: {deadlocks}", flush=True)
+    return uses
+
+
+def _scaled_sources(folder: Path) -> Path:
+    """Source files with the scaled quotas in place of their own."""
+    generous_sources(folder)
+    for each in SCALED:
+        path = folder / f"{each.system}.yaml"
+        quota = (
+            f"quotas:\n  - {{name: scaled, requests: {each.requests},"
+            f" per: {each.seconds:g}s}}\n"
+        )
+        text = re.sub(
+            r"^quotas:.*?\n(?=\S)", quota, path.read_text(), flags=re.S | re.M
+        )
+        path.write_text(text)
+    return folder
+
+
+def _load_entities(line: CommandLine) -> dict[str, Use]:
+    sources = load_sources(line.sources)
+    with _Watch(line.sandbox) as watch:
+        threads = [
+            threading.Thread(target=_load_source, args=(line, sources[each.system]))
+            for each in SCALED
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return {each.system: watch.use(each) for each in SCALED}
+
+
+def _load_source(line: CommandLine, source: Any) -> None:
+    words = ["--source", source.name, "--mode", "full", "--max-wait", "3600"]
+    ended = []
+
+    def load(entity: str) -> None:
+        ended.append(line.run("sync", *words, "--entity", entity, timeout=1800))
+
+    loads = [threading.Thread(target=load, args=(e,)) for e in source.entities]
+    for thread in loads:
+        thread.start()
+    for thread in loads:
+        thread.join()
+    if any(each.status for each in ended):
+        raise SystemExit("\n".join(e.errors[-800:] for e in ended if e.status))
+
+
+class _Watch:
+    """Samples what the CRMs have counted, until the block ends."""
+
+    def __init__(self, sandbox: SandboxServer) -> None:
+        self._sandbox = sandbox
+        self._samples: list[tuple[float, dict[str, Any]]] = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(_SAMPLE_SECONDS):
+            stats = {e.system: self._sandbox.crm(e.system).stats() for e in SCALED}
+            self._samples.append((time.monotonic(), stats))
+
+    def use(self, scaled: Scaled) -> Use:
+        """Use from the first request to the last whole window with work in it."""
+        counts = [(at, stats[scaled.system]) for at, stats in self._samples]
+        admitted = [(at, _admitted(stats)) for at, stats in counts]
+        total = admitted[-1][1]
+        first = next(at for at, count in admitted if count)
+        last = next(at for at, count in admitted if count == total)
+        windows = int((last - first) / scaled.seconds)
+        if windows < 3:
+            raise SystemExit(f"{scaled.system} had too little work: {windows} windows")
+        until = first + windows * scaled.seconds
+        used = max(count for at, count in admitted if at <= until)
+        last_stats = counts[-1][1]
+        share = used / (windows * scaled.requests)
+        return Use(total, last_stats["refused"], last_stats["max_in_window"], share)
+
+
+def _admitted(stats: dict[str, Any]) -> int:
+    return int(stats["requests"]) - int(stats["refused"])
+
+
+def main() -> None:
+    """Parse the command line; status 1 when a promise does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=0.05)
+    parser.add_argument("--jitter", type=float, default=0.05)
+    parser.add_argument("--only", choices=["without", "with"])
+    parser.add_argument("--work", metavar="ACCOUNT", help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    if words.work:
+        work(words.work)
+        return
+    held: list[Callable[[], bool]] = []
+    if words.only != "with":
+        ratio = without_quotas(words.records, words.repetitions)
+        print(f"Median ratio: {ratio:.2f}")
+        held.append(lambda: ratio >= 0.9)
+    if words.only != "without":
+        uses = with_quotas(words.latency, words.jitter)
+        held.append(
+            lambda: all(not use.refused and use.share >= 0.9 for use in uses.values())
+        )
+    raise SystemExit(not all(check() for check in held))
+
+
+if __name__ == "__main__":
+    main()
