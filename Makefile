@@ -75,9 +75,9 @@ test: setup check ## Everything, with coverage
 test-fast: setup ## The tests without the whole stack
 	$(VENV)/python -m pytest -m 'not end_to_end and not proof'
 
-prove: setup ## Slow proofs: each process killed during a load, and the load at scale
+prove: setup ## Slow proofs: kills at every commit and at random, faults, the load at scale
 	$(VENV)/python -m pytest -m proof -s
-	$(VENV)/python -m tests.proof.scale
+	$(VENV)/python -m tests.proof
 
 clean: ## Stop the stack and remove all it made, databases included (asks; YES=1 does not)
 	@test ! -d "$${CRM_STACK_VAR:-.var}" || { $(MAKE) -s setup && $(STACK) clean $(if $(YES),--yes); }

@@ -21,7 +21,8 @@ received are in `{raw}`.
 
 **By hand:** *Trigger*, then choose a mode. `incremental` reads what changed since the \
 last run, `full` reads everything and marks what is gone, `replay` maps the stored \
-payloads again without asking the API. `since` and `batch_size` may stay empty.
+payloads again without asking the API. `since` and `batch_size` may stay empty. \
+`override` lets this run pass a guard that stopped one before, once you have looked.
 
 **Same from a terminal:** \
 `.venv/bin/python -m crm_warehouse sync --source {source} --entity {name}`
@@ -53,6 +54,24 @@ trigger, and no parameters.
 pink: none came for six hours; `merge` violet: waits for quota; yellow: a passing \
 fault, tried again by itself; red: read the log's last error, it says what to do. The \
 webhooks are kept: the next run rests for 15 minutes, then merges them too.
+"""
+
+REPROCESS_DOC = """\
+### Reprocess
+
+Maps again what is in quarantine, from stored data, with the mapping and the \
+validation rules as they are now. What passes is merged and resolved, what does not \
+stays. Asks no source, and touches nothing else: rows that a new rule concerns need \
+`replay` in the DAG of their entity.
+
+**By hand:** *Trigger*; `source` and `entity` may stay empty: everything that is open. \
+The log and the result tell what became of each entity's records.
+
+**Same from a terminal:** \
+`.venv/bin/python -m crm_warehouse quarantine retry --source genius --entity prospects`
+
+**Colours:** green: tried, whatever stays in quarantine; yellow: another job of an \
+entity is at work, tried again by itself; red: read the log, it says what to do.
 """
 
 _BROKEN = """\

@@ -16,12 +16,25 @@ from airflow.sdk import DAG, Asset, MultipleCronTriggerTimetable, Param
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.operators.configuration_error import ConfigurationErrorOperator
+from crm_warehouse.operators.maintenance import (
+    MaintainOperator,
+    MaintenanceSensor,
+    RecoverOperator,
+    StartRunOperator,
+)
+from crm_warehouse.operators.reprocess import ReprocessOperator
 from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
 from crm_warehouse.operators.sync import SyncOperator
 from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSensor
 from crm_warehouse.source_files import load_source
-from crm_warehouse.spec import MODES, Entity, Source
-from include.dag_docs import broken_source_doc, entity_doc, webhooks_doc
+from crm_warehouse.spec import GUARDS, MODES, Entity, Source
+from include.dag_docs import (
+    REPROCESS_DOC,
+    broken_source_doc,
+    entity_doc,
+    webhooks_doc,
+)
+from include.maintenance_docs import MAINTENANCE_DOC, recover_doc
 
 #: Beside this file rather than beside the package: a versioned bundle has its own.
 SOURCES_DIRECTORY = Path(
@@ -47,9 +60,34 @@ QUIET_TIMEOUT = timedelta(hours=6)
 #: no length, and so the second one the same logical date: Airflow would never start it.
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
+#: Pauses before a task comes again whose process was killed: nothing was raised then
+#: that the retry policy could judge, and neither source nor database is at fault. First
+#: 3 to 6 s, then twice as long, and never longer than what a kill may cost.
+AFTER_A_KILL: dict[str, Any] = {
+    "retry_delay": timedelta(seconds=3),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(seconds=15),
+}
+
 #: How long after a cron time a DAG seen for the first time may still start its run,
 #: so that a time reached while the file is parsed is not lost.
 FIRST_RUN_GRACE = timedelta(minutes=1)
+
+#: What each guard says, for the trigger form.
+_GUARD_WORDS = {
+    "mass_delete": "mass_delete: so many records are really gone",
+    "empty_list": "empty_list: the source really has no record any more",
+    "volume": "volume: so much has really changed",
+    "schema_break": "schema_break: the fields are really empty, or of no use",
+}
+
+#: The DAG that heals; and how many jobs of one source are taken up side by side, within
+#: the source's pool.
+MAINTENANCE = "warehouse__maintenance"
+MOST_RECOVERIES = 16
+
+#: The DAG that maps again what is in quarantine.
+REPROCESS = "warehouse__reprocess"
 
 Builder = Callable[[], DAG]
 
@@ -64,6 +102,7 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
         directory: Where the YAML files are.
     """
     builders: dict[str, Builder] = {}
+    sources: list[Source] = []
     for path in sorted(directory.glob("*.yaml")):
         try:
             source = _load_new(path, builders.keys())
@@ -77,6 +116,12 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
         if source.webhooks:
             dag_id = f"{source.name}__webhooks"
             builders[dag_id] = partial(_webhooks_dag, dag_id, source)
+        dag_id = f"{source.name}__recover"
+        builders[dag_id] = partial(_recover_dag, dag_id, source)
+        sources.append(source)
+    if sources:
+        builders[MAINTENANCE] = partial(_maintenance_dag, tuple(sources))
+        builders[REPROCESS] = partial(_reprocess_dag, tuple(sources))
     return builders
 
 
@@ -114,6 +159,7 @@ def _entity_dag(source: Source, entity: Entity) -> DAG:
             retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
             outlets=_assets(entity),
+            **AFTER_A_KILL,
         )
     return dag
 
@@ -137,6 +183,7 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
             "owner": source.owner,
             "retries": len(DELAYS),
             "retry_policy": SyncRetryPolicy(),
+            **AFTER_A_KILL,
         }
         wait = WebhookSensor(
             task_id="wait",
@@ -152,6 +199,132 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
             **common,
         )
         wait >> merge
+    return dag
+
+
+def _maintenance_dag(sources: tuple[Source, ...]) -> DAG:
+    with DAG(
+        MAINTENANCE,
+        description="Takes up what is stuck, closes gaps, deletes what is old",
+        doc_md=MAINTENANCE_DOC,
+        # The next run begins when one ends, and waits again.
+        schedule="@continuous",
+        start_date=LONG_AGO,
+        catchup=False,
+        # Whoever forgets to switch it on would learn it when something is stuck.
+        is_paused_upon_creation=False,
+        allowed_run_types=RUN_TYPES,
+        max_active_runs=1,
+        dagrun_timeout=QUIET_TIMEOUT + STRETCH_TIMEOUT,
+        tags={"maintenance", "crm"},
+    ) as dag:
+        retries: dict[str, Any] = {
+            "retries": len(DELAYS),
+            "retry_policy": SyncRetryPolicy(),
+            **AFTER_A_KILL,
+        }
+        wait = MaintenanceSensor(
+            task_id="wait",
+            sources=sources,
+            heal_task_id="heal",
+            timeout=QUIET_TIMEOUT.total_seconds(),
+            **retries,
+        )
+        heal = MaintainOperator(
+            task_id="heal",
+            sources=sources,
+            extent="{{ ti.xcom_pull(task_ids='wait') }}",
+            execution_timeout=STRETCH_TIMEOUT,
+            **retries,
+        )
+        start = StartRunOperator.partial(task_id="start", **retries)
+        wait >> heal
+        start.expand_kwargs(heal.output)
+    return dag
+
+
+def _reprocess_dag(sources: tuple[Source, ...]) -> DAG:
+    with DAG(
+        REPROCESS,
+        description="Maps again what is in quarantine, without asking any source",
+        doc_md=REPROCESS_DOC,
+        schedule=None,
+        is_paused_upon_creation=False,
+        allowed_run_types=RUN_TYPES,
+        max_active_runs=1,
+        dagrun_timeout=RUN_TIMEOUT,
+        params={
+            "source": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, *(source.name for source in sources)],
+                title="Source",
+                description="Only this source; empty: every one.",
+            ),
+            "entity": Param(
+                None,
+                type=["null", "string"],
+                title="Entity",
+                description="Only this entity of the source; empty: every one.",
+            ),
+        },
+        tags={"quarantine", "crm"},
+    ) as dag:
+        ReprocessOperator(
+            task_id="reprocess",
+            sources=sources,
+            retries=len(DELAYS),
+            retry_policy=SyncRetryPolicy(),
+            execution_timeout=STRETCH_TIMEOUT,
+            **AFTER_A_KILL,
+        )
+    return dag
+
+
+def _recover_dag(dag_id: str, source: Source) -> DAG:
+    with DAG(
+        dag_id,
+        description=f"{source.title}: one load that nobody works on any more",
+        doc_md=recover_doc(source),
+        schedule=None,
+        is_paused_upon_creation=False,
+        allowed_run_types=RUN_TYPES,
+        max_active_runs=MOST_RECOVERIES,
+        dagrun_timeout=RUN_TIMEOUT,
+        params={
+            "job_id": Param(
+                None,
+                type=["null", "integer"],
+                title="Job",
+                description="Job in ops.sync_jobs to take up; empty for webhooks.",
+            ),
+            "entity": Param(
+                type="string",
+                enum=[*source.entities, "webhooks"],
+                title="Entity",
+                description="Entity of the job; webhooks: merge what waits.",
+            ),
+            "mode": Param(
+                "webhook",
+                type="string",
+                enum=[*MODES, "webhook"],
+                title="Mode",
+                description="Mode of the job.",
+            ),
+        },
+        tags={source.name, "maintenance", "crm"},
+    ) as dag:
+        RecoverOperator(
+            task_id="recover",
+            source=source,
+            owner=source.owner,
+            pool=source.pool,
+            retries=len(DELAYS),
+            retry_policy=SyncRetryPolicy(),
+            execution_timeout=STRETCH_TIMEOUT,
+            outlets=_assets(*source.entities.values()),
+            **AFTER_A_KILL,
+        )
     return dag
 
 
@@ -204,6 +377,16 @@ def _params(source: Source) -> dict[str, Param]:
             description="Records asked for per request; empty: "
             f"{source.paging.size} unless the configuration says otherwise. "
             f"This API allows {source.paging.max_size} at most.",
+        ),
+        "override": Param(
+            [],
+            type=["null", "array"],  # null is what the form makes of an emptied list
+            items={"type": "string", "enum": list(GUARDS)},
+            examples=list(GUARDS),  # what the form offers to pick from
+            values_display=_GUARD_WORDS,
+            title="Override",
+            description="Guards that this run ignores, after you have looked: it goes "
+            "on where such a guard stopped the run before.",
         ),
     }
 

@@ -61,6 +61,9 @@ class Admin:
         if own is not None:
             return json_answer(200, own)
         match method, steps[1:]:
+            case "POST", ["use"]:
+                system.use_up(call)
+                return json_answer(200, {})
             case _, ["settings" | "stats" | "log" | "faults", *rest]:
                 return _about_system(system, method, steps[1], rest, call, query)
             case "GET", ["truth", entity]:

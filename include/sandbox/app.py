@@ -10,6 +10,7 @@ from typing import Any
 from include.sandbox import wire
 from include.sandbox.activeprospect.system import ActiveProspect
 from include.sandbox.admin import Admin
+from include.sandbox.drift import drifted
 from include.sandbox.faults import Fault
 from include.sandbox.genius.system import Genius
 from include.sandbox.hubspot.system import HubSpot
@@ -136,7 +137,8 @@ def _decide(system: System, request: Request) -> Reply:
         stand_in = _stand_in(system, fault)
         if stand_in is not None:
             return Reply(stand_in, tuple(faults))
-    return Reply(system.answer(request, faults), tuple(faults))
+    answer = drifted(system.answer(request, faults), faults)
+    return Reply(answer, tuple(faults))
 
 
 def _stand_in(system: System, fault: Fault) -> Answer | None:

@@ -25,7 +25,12 @@ KINDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "empty_page": {},
     "lying_total": {"delta": int},
     "xml_attack": {"form": str},
+    "rename_field": {"field": str, "to": str},
+    "drop_field": {"field": str},
+    "retype_field": {"field": str},
 }
+#: The kinds that change what records look like; all their options are required.
+DRIFTS = ("rename_field", "drop_field", "retype_field")
 _COMMON = ("kind", "path", "query", "count", "probability", "after")
 #: What ``truncate`` tells about the length of the body that it cuts.
 TRUNCATE_LENGTHS = ("full", "sent", "chunked")
@@ -166,6 +171,8 @@ def _check_options(kind: str, options: Mapping[str, Any]) -> None:
             raise BadRequestError(f"{kind} has no option {name!r}; it has: {known}")
         if not isinstance(value, KINDS[kind][name]):
             raise BadRequestError(f"{kind}: {name} has the wrong type")
+    if kind in DRIFTS and (missing := set(KINDS[kind]) - set(options)):
+        raise BadRequestError(f"{kind} needs the option {min(missing)!r}")
     if options.get("length", "full") not in TRUNCATE_LENGTHS:
         raise BadRequestError(f"truncate: length is one of {TRUNCATE_LENGTHS}")
     if kind == "xml_attack" and options.get("form") not in XML_ATTACKS:

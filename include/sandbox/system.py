@@ -1,6 +1,7 @@
 """What every stand-in CRM has: a clock, a quota, a log, faults, tables."""
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -86,6 +87,25 @@ class System(ABC):
         """The quotas that this request counts for, in the order of asking."""
         del request
         return self.quotas
+
+    def use_up(self, call: Mapping[str, Any]) -> None:
+        """Count requests of another program that uses the account, as of now.
+
+        Args:
+            call: ``requests``, their number; ``quota``, which one they count for.
+
+        Raises:
+            BadRequestError: There is no such quota or number.
+        """
+        name, requests = call.get("quota", MAIN), call.get("requests", 1)
+        quota = self.quotas.get(name)
+        if quota is None:
+            raise BadRequestError(f"no quota {name!r}: {', '.join(self.quotas)}")
+        if not isinstance(requests, int) or not 0 <= requests <= quota.limit.requests:
+            raise BadRequestError(f"requests: at most {quota.limit.requests}")
+        now = time.monotonic()
+        for _ in range(requests):
+            quota.take(now)
 
     def refuse_credentials(self) -> Answer:
         """What a request without the right credentials is answered."""

@@ -7,8 +7,9 @@ CrmWarehouseError
 │   ├── RequestRefusedError  stop: the source refuses what we ask (400, 404, 410 …)
 │   ├── TransientSourceError retry: timeouts, resets, 5xx, truncated bodies
 │   └── IncompleteReadError  retry: pages ended before every record was seen
-├── QuotaWaitError           wait: the quota is used up until `resume_at`
-├── SyncConflictError        retry later: another run of this entity holds the lock
+├── WaitError                wait: nothing is asked of the source until `resume_at`
+│   └── QuotaWaitError       wait: the quota is used up
+├── SyncConflictError        retry: another run of this entity holds the lock
 ├── FencedError              stop: a successor has taken this job over
 ├── SyncDisabledError        skip: its configuration is switched off
 └── GuardError               stop before harm: a person must look and decide
@@ -18,13 +19,27 @@ headers, bodies or personal data.
 """
 
 from datetime import datetime
+from enum import Enum
+from typing import ClassVar
+
+
+class Action(Enum):
+    """What follows an error. Airflow, the command line and the docs go by it."""
+
+    STOP = "stop"  # a person must act, or a successor already does
+    WAIT = "wait"  # the job rests without a worker slot and goes on by itself
+    RETRY = "retry"  # the same again, later, from the checkpoint
+    REJECT = "reject"  # what is wrong is set aside, the others go on
+    SKIP = "skip"  # nothing is to be done
 
 
 class CrmWarehouseError(Exception):
     """Base of all errors that this package raises on purpose."""
 
     #: One word that is stored in ``ops.sync_errors.error_type``.
-    category = "internal"
+    category: ClassVar[str] = "internal"
+    #: What to do next; inherited.
+    action: ClassVar[Action] = Action.RETRY
 
 
 class ConfigurationError(CrmWarehouseError):
@@ -35,6 +50,7 @@ class ConfigurationError(CrmWarehouseError):
     """
 
     category = "configuration"
+    action = Action.STOP
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -51,6 +67,7 @@ class AuthenticationError(SourceError):
     """The source refuses our credentials (401, 403)."""
 
     category = "authentication"
+    action = Action.STOP
 
 
 class RequestRefusedError(SourceError):
@@ -62,6 +79,7 @@ class RequestRefusedError(SourceError):
     """
 
     category = "request_refused"
+    action = Action.STOP
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -69,9 +87,18 @@ class RequestRefusedError(SourceError):
 
 
 class TransientSourceError(SourceError):
-    """A fault that may pass: timeout, reset, 5xx, truncated or foreign body."""
+    """A fault that may pass: timeout, reset, 5xx, truncated or foreign body.
+
+    Args:
+        message: What happened.
+        is_up: The source works all the same, as a refusal for being too fast shows.
+    """
 
     category = "transient"
+
+    def __init__(self, message: str, *, is_up: bool = False) -> None:
+        super().__init__(message)
+        self.is_up = is_up
 
 
 class IncompleteReadError(SourceError):
@@ -80,20 +107,27 @@ class IncompleteReadError(SourceError):
     category = "incomplete_read"
 
 
-class QuotaWaitError(CrmWarehouseError):
-    """The quota is used up for longer than a task may hold its slot.
+class WaitError(CrmWarehouseError):
+    """The source may not be asked for longer than a task may hold its slot.
 
     Args:
         resume_at: Aware UTC instant from which requests are allowed again.
-        reason: Which quota, for people.
+        reason: What has to pass first, for people.
     """
 
-    category = "quota"
+    category = "wait"
+    action = Action.WAIT
 
     def __init__(self, resume_at: datetime, reason: str) -> None:
         super().__init__(f"{reason}; requests are allowed again at {resume_at:%F %TZ}")
         self.resume_at = resume_at
         self.reason = reason
+
+
+class QuotaWaitError(WaitError):
+    """The quota is used up for longer than a task may hold its slot."""
+
+    category = "quota"
 
 
 class SyncConflictError(CrmWarehouseError):
@@ -106,15 +140,29 @@ class FencedError(CrmWarehouseError):
     """This process was replaced by a successor and must not write any more."""
 
     category = "fenced"
+    action = Action.STOP
 
 
 class GuardError(CrmWarehouseError):
-    """Going on could do harm that a run cannot undo."""
+    """Going on could do harm that a run cannot undo.
+
+    Args:
+        message: What was found, with its figures, and what to look at.
+        guard: Name of the guard, which an override names to let it pass.
+    """
 
     category = "guard"
+    action = Action.STOP
+
+    def __init__(self, message: str, guard: str) -> None:
+        super().__init__(
+            f"{message}. If this is right, run again with override {guard}"
+        )
+        self.guard = guard
 
 
 class SyncDisabledError(CrmWarehouseError):
     """The configuration of this (source, entity) is switched off."""
 
     category = "disabled"
+    action = Action.SKIP

@@ -15,9 +15,12 @@ Path = tuple[Step, ...]
 OnError = Literal["reject", "set_null", "keep"]
 Mode = Literal["incremental", "full", "replay"]
 Via = Literal["api", "database", "csv"]
+Guard = Literal["mass_delete", "empty_list", "volume", "schema_break"]
 
 MODES: tuple[Mode, ...] = ("incremental", "full", "replay")
+ON_ERRORS: tuple[OnError, ...] = ("reject", "set_null", "keep")
 VIAS: tuple[Via, ...] = ("api", "database", "csv")
+GUARDS: tuple[Guard, ...] = ("mass_delete", "empty_list", "volume", "schema_break")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,7 @@ class Source:
         region: Two-letter country whose phone numbers need no prefix.
         entities: By contract name, in YAML order.
         webhooks: Whether the source announces changes by webhook.
+        webhook_share: Share of each general quota that only their merges may use.
     """
 
     name: str
@@ -222,6 +226,7 @@ class Source:
     region: str
     entities: dict[str, Entity]
     webhooks: bool = False
+    webhook_share: float = 0.0
 
     @property
     def overlap(self) -> timedelta:

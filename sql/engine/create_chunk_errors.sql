@@ -1,5 +1,6 @@
 -- The temporary table that the errors of one chunk are copied into; emptied by every
--- COMMIT. Safe to repeat: IF NOT EXISTS.
+-- COMMIT. A chunk may be nothing but errors; each is looked up through the index.
+-- Safe to repeat: IF NOT EXISTS.
 CREATE TEMP TABLE IF NOT EXISTS chunk_errors (
     source_id text,
     fingerprint text NOT NULL,
@@ -7,5 +8,9 @@ CREATE TEMP TABLE IF NOT EXISTS chunk_errors (
     error_type text NOT NULL,
     error_message text NOT NULL,
     field text NOT NULL,
-    record_data text
-) ON COMMIT DELETE ROWS
+    record_data text,
+    rule text NOT NULL,
+    page text,
+    observed_at timestamptz NOT NULL
+) ON COMMIT DELETE ROWS;
+CREATE INDEX IF NOT EXISTS chunk_errors_fingerprint ON chunk_errors (fingerprint)

@@ -10,6 +10,10 @@ UPDATE ops.sync_jobs SET
     records_deleted = records_deleted + %(deleted)s,
     records_received = records_received + %(deleted)s,
     records_processed = records_processed + %(deleted)s,
-    requests = requests + %(requests)s
+    requests = requests + %(requests)s,
+    retries = retries + %(retries)s,
+    faults = 0,
+    throttles = 0,
+    faulted_at = NULL
 WHERE id = %(job_id)s AND attempt = %(attempt)s AND status = 'running'
 RETURNING *

@@ -15,6 +15,10 @@ UPDATE ops.sync_jobs SET
     new_rejects = new_rejects + %(new_rejects)s,
     warnings = warnings + %(warnings)s,
     requests = requests + %(requests)s,
+    retries = retries + %(retries)s,
+    faults = 0,
+    throttles = 0,
+    faulted_at = NULL,
     last_processed_timestamp = greatest(last_processed_timestamp, %(last_version)s),
     heartbeat_at = clock_timestamp()
 WHERE id = %(job_id)s AND attempt = %(attempt)s AND status = 'running'

@@ -7,6 +7,11 @@ UPDATE ops.sync_jobs SET
     resume_at = %(resume_at)s,
     error_type = %(error_type)s,
     error_message = %(error_message)s,
-    requests = requests + %(requests)s
+    guard = %(guard)s,
+    requests = requests + %(requests)s,
+    retries = retries + %(retries)s,
+    faults = %(faults)s,
+    throttles = %(throttles)s,
+    faulted_at = %(faulted_at)s
 WHERE id = %(job_id)s AND attempt = %(attempt)s AND status = 'running'
 RETURNING *

@@ -25,7 +25,7 @@ PARTS = [
     "postgres",
     "supervisor",
 ]
-#: A task that lost its process is missed after 30 s and repeated a minute later.
+#: Patience for slow machines; docs/proof.md has what it takes.
 _ENDS_WITHIN_SECONDS = 420
 
 

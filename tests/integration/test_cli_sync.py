@@ -1,5 +1,6 @@
 """``python -m crm_warehouse sync`` as a process, on a real warehouse and a sandbox."""
 
+import getpass
 import json
 import os
 import pty
@@ -61,6 +62,28 @@ def test_new_rejects_are_partial(shell: Shell, sandbox: SandboxServer) -> None:
     again = shell.run(*words)
     assert (again.status, again.result["status"]) == (0, "success")
     assert again.result["records_failed"] == result["records_failed"]
+
+
+def test_a_guard_says_how_to_override_it_and_the_same_job_goes_on(
+    shell: Shell, sandbox: SandboxServer
+) -> None:
+    words = (*SYNC, "divisions", "--mode", "full")
+    assert shell.run(*words).status == 0
+    gone = len(sandbox.move("divisions", "delete", 8))
+
+    status, stopped, err = shell.run(*words)
+
+    assert status == 1
+    assert stopped["status"] == "failed"
+    assert "run again with override empty_list" in err
+    allowed = shell.run(*words, "--override", "empty_list").result
+    assert (allowed["job_id"], allowed["status"]) == (stopped["job_id"], "success")
+    again = shell.run(*words, "--override", "mass_delete,empty_list").result
+    assert again["records_deleted"] == gone
+    asked = shell.rows(
+        "SELECT details ->> 'asked_by' FROM ops.audit_log WHERE action = 'job.resumed'"
+    )
+    assert asked == [(getpass.getuser(),)]
 
 
 def test_a_conflict_reports_no_job_of_another_run(

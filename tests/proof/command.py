@@ -27,11 +27,13 @@ class CommandLine:
         conninfo: The warehouse.
         sandbox: The CRMs.
         sources: Folder of source files.
+        module: What is run; another one that ends in ``crm_warehouse``'s own.
     """
 
     conninfo: str
     sandbox: SandboxServer
     sources: Path
+    module: str = "crm_warehouse"
 
     def environment(self) -> dict[str, str]:
         """Variables of the contract, and nothing of this process's own."""
@@ -39,7 +41,7 @@ class CommandLine:
         warehouse = {
             "conn_type": "postgres",
             "host": to["host"],
-            "port": int(to["port"]),
+            "port": int(str(to["port"])),
             "login": to["user"],
             "password": to["password"],
             "schema": to["dbname"],
@@ -63,7 +65,7 @@ class CommandLine:
     def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """A command at work; killed when the block ends before it does."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "crm_warehouse", *words],
+            [sys.executable, "-m", self.module, *words],
             cwd=ROOT,
             env=self.environment(),
             stdin=subprocess.DEVNULL,

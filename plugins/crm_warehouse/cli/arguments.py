@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from crm_warehouse.cli.words import hint
-from crm_warehouse.engine.job import parse_since
+from crm_warehouse.engine.job import parse_override, parse_since
 from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import Guard
 
 
 def one_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -27,6 +28,14 @@ def moment(text: str) -> datetime:
     """ISO 8601 date or time as an aware moment; without an offset it is UTC."""
     try:
         return parse_since(text)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def guards(text: str) -> frozenset[Guard]:
+    """Names of guards, with commas between."""
+    try:
+        return parse_override(text)
     except ConfigurationError as error:
         raise ArgumentTypeError(str(error)) from None
 

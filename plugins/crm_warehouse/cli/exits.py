@@ -12,7 +12,7 @@ class Exit(IntEnum):
     USAGE = 2
     #: Done, with new rejects.
     PARTIAL = 3
-    #: Waiting for quota longer than allowed.
+    #: Waiting for quota or for the source, longer than allowed.
     WAITING = 4
     INTERRUPTED = 130
     TERMINATED = 143

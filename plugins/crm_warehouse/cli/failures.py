@@ -10,15 +10,14 @@ from typing import Any, NoReturn
 
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.exits import Exit
-from crm_warehouse.errors import (
-    ConfigurationError,
-    CrmWarehouseError,
-    SyncDisabledError,
-)
+from crm_warehouse.errors import Action, ConfigurationError, CrmWarehouseError
 
 _RESUME = "run the same command again to resume"
 #: Classes of SQLSTATE that speak of the way to the server, not of its work.
 _CONNECTING = ("08", "28", "3D", "57P")
+
+#: What a script is told of our errors; of all others that the command failed.
+_STATUS = {Action.WAIT: Exit.WAITING, Action.SKIP: Exit.USAGE}
 
 #: What a stream says that takes no more.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -56,10 +55,8 @@ def explain(error: BaseException) -> Failure:
         return Failure(Exit.TERMINATED, (f"terminated; {_RESUME}",))
     if isinstance(error, ConfigurationError):
         return Failure(Exit.USAGE, error.problems)
-    if isinstance(error, SyncDisabledError):
-        return Failure(Exit.USAGE, (str(error),))
     if isinstance(error, CrmWarehouseError):
-        return Failure(Exit.FAILED, (str(error),))
+        return Failure(_STATUS.get(error.action, Exit.FAILED), (str(error),))
     if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
         text = f"the output cannot be written: {error.strerror}"
         return Failure(Exit.FAILED, (text,))

@@ -1,5 +1,6 @@
 """What all commands that load share: progress, the result line, the exit status."""
 
+import getpass
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -59,6 +60,14 @@ def show_progress(
     return result
 
 
+def user_name() -> str | None:
+    """Who calls, as the operating system knows them; None: it does not."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
+
+
 def _progress() -> AbstractContextManager[Bar | Lines]:
     return Bar() if logs.on_terminal() else Lines()
 
@@ -66,9 +75,10 @@ def _progress() -> AbstractContextManager[Bar | Lines]:
 def _tell(result: SyncResult) -> None:
     if result.status == "waiting":
         logs.logger.warning(
-            "waiting for quota until %s: run the same command then, or give "
-            "--max-wait, to go on",
+            "waiting until %s (%s): run the same command then, or give --max-wait, to "
+            "go on",
             result.resume_at,
+            "; ".join(result.errors),
         )
     elif result.status == "partial":
         logs.logger.warning("new rejects are in ops.sync_errors, with data and reason")

@@ -18,6 +18,11 @@ COMMANDS = {
     "preview": "preview",
     "validate": "validate",
     "migrate": "migrate",
+    "maintain": "maintain",
+    "quarantine list": "quarantine_list",
+    "quarantine retry": "quarantine_retry",
+    "rules list": "rules_list",
+    "rules check": "rules_check",
     "connections export": "export",
 }
 

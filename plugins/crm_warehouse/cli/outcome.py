@@ -42,14 +42,13 @@ def _now(attempt: Attempt) -> SyncResult | None:
     if attempt.conninfo is None or attempt.reached is None:
         return None
     import psycopg
-    from psycopg.rows import class_row
 
-    from crm_warehouse.engine.jobs import Job
+    from crm_warehouse.engine.jobs import job_row
 
     try:
         with (
             psycopg.connect(attempt.conninfo) as conn,
-            conn.cursor(row_factory=class_row(Job)) as cursor,
+            conn.cursor(row_factory=job_row) as cursor,
         ):
             job = cursor.execute(_JOB, [attempt.reached.job_id]).fetchone()
     except psycopg.Error:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from crm_warehouse.cli import arguments
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.words import hint
-from crm_warehouse.spec import MODES, VIAS
+from crm_warehouse.spec import GUARDS, MODES, ON_ERRORS, VIAS
 
 PROGRAM = "python -m crm_warehouse"
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
+_SEVERITIES = ("error", "warning")
 _HELP = ("-h", "--help")
 
 if TYPE_CHECKING:
@@ -87,14 +88,17 @@ def build() -> Parser:
         allow_abbrev=False,
         description="Loads CRM systems into the warehouse.",
         epilog="Exit status: 0 success, 3 partial (new rejects), 1 failed, 2 usage or "
-        "configuration, 4 waiting for quota.",
+        "configuration, 4 waiting for quota or source.",
     )
     commands = parser.add_commands()
     _sync(_command(commands, "sync", "load one entity of one source"))
     _preview(_command(commands, "preview", "show how records map, write nothing"))
     _validate(_command(commands, "validate", "check source files and tables"))
     _command(commands, "migrate", "bring the tables of the warehouse up to date")
+    _maintain(_command(commands, "maintain", "heal what is stuck, delete what is old"))
     _webhooks(commands)
+    _quarantine(commands)
+    _rules(commands)
     _connections(commands)
     return parser
 
@@ -157,7 +161,18 @@ def _sync(parser: Parser) -> None:
     add("--batch-size", type=arguments.positive, metavar="N", help=_BATCH_SIZE)
     add("--file", type=Path, metavar="PATH", help="file to load, with --via csv")
     add("--restart", action="store_true", help=_RESTART)
+    _override(parser)
     _max_wait(parser)
+
+
+def _override(parser: Parser) -> None:
+    parser.add_argument(
+        "--override",
+        type=arguments.guards,
+        default=frozenset(),
+        metavar="GUARD[,GUARD]",
+        help=f"guards to ignore, after you have looked: {', '.join(GUARDS)}",
+    )
 
 
 def _max_wait(parser: Parser) -> None:
@@ -206,13 +221,77 @@ def _validate(parser: Parser) -> None:
     )
 
 
+def _maintain(parser: Parser) -> None:
+    parser.add_argument("--source", metavar="NAME", help="this source only")
+
+
 def _webhooks(commands: "_Commands") -> None:
     inner = _group(commands, "webhooks", "what sources announce by webhook")
     merge = _command(
         inner, "merge", "merge all webhooks that wait, once", "webhooks merge"
     )
     _source(merge)
+    _override(merge)
     _max_wait(merge)
+
+
+def _quarantine(commands: "_Commands") -> None:
+    inner = _group(commands, "quarantine", "rejects and warnings that are open")
+    listed = _command(
+        inner, "list", "show what is set aside, and why", "quarantine list"
+    )
+    _filters(listed)
+    add = listed.add_argument
+    severity = arguments.one_of(_SEVERITIES)
+    add("--severity", type=severity, metavar=_choice(_SEVERITIES), help="only these")
+    add("--type", metavar="WORD", help="only this error_type, e.g. missing_id")
+    add("--field", metavar="COLUMN", help="only this unified column")
+    add("--rule", metavar="NAME", help="only what this rule says")
+    add("--all", action="store_true", help="with what is resolved")
+    add("--data", action="store_true", help="with the records: people's data")
+    add("--json", action="store_true", help="one JSON object instead of text")
+    add(
+        "--limit",
+        type=arguments.positive,
+        default=50,
+        metavar="N",
+        help="entries shown (default: 50)",
+    )
+    retry = _command(
+        inner, "retry", "map again what is set aside, now", "quarantine retry"
+    )
+    _filters(retry)
+    retry.add_argument(
+        "--id", type=arguments.positive, metavar="N", help="only this entry"
+    )
+
+
+def _rules(commands: "_Commands") -> None:
+    inner = _group(commands, "rules", "validation rules of the warehouse")
+    listed = _command(
+        inner, "list", "show the rules, and mistakes in them", "rules list"
+    )
+    _filters(listed)
+    as_json = "one JSON object instead of text"
+    listed.add_argument("--json", action="store_true", help=as_json)
+    check = _command(
+        inner, "check", "show what a rule would do, write nothing", "rules check"
+    )
+    _what(check)
+    add = check.add_argument
+    add("--rule", metavar="NAME", help="a stored rule, active or not")
+    add("--field", metavar="COLUMN", help="of a rule to be: unified column")
+    add("--type", metavar="WORD", help="of a rule to be: its type, e.g. max_length")
+    add("--config", metavar="JSON", help="of a rule to be: e.g. '{\"length\": 50}'")
+    on_error = arguments.one_of(ON_ERRORS)
+    add("--on-error", type=on_error, metavar=_choice(ON_ERRORS), help="default: reject")
+    add("--json", action="store_true", help=as_json)
+
+
+def _filters(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--source", metavar="NAME", help="source, e.g. genius")
+    add("--entity", metavar="NAME", help="its entity, or one of the aliases")
 
 
 def _connections(commands: "_Commands") -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -14,8 +15,10 @@ from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.preview_record import as_json, as_text
 from crm_warehouse.cli.sources import find_entity
 from crm_warehouse.clients.interface import Window
+from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_class
 from crm_warehouse.clients.rest import RestClient
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.errors import ConfigurationError, QuotaWaitError, SourceError
 from crm_warehouse.spec import Entity, Source
@@ -95,6 +98,9 @@ def _summary(shown: list[dict[str, Any]], entity: Entity) -> str:
 class _UncountedGate:
     """Lets the few requests of a preview pass: counting them needs the warehouse."""
 
+    def __init__(self) -> None:
+        self.tally = Tally()
+
     def take(self, kind: str = "") -> None:
         """Allow the request."""
 
@@ -107,3 +113,16 @@ class _UncountedGate:
         if seconds > _LONGEST_PAUSE_SECONDS:
             raise QuotaWaitError(self.now() + timedelta(seconds=seconds), reason)
         time.sleep(seconds)
+
+    def hold(self, seconds: float, reason: str, kind: str = "") -> None:
+        """Tell nobody: that needs the warehouse."""
+
+    def learn(self, allowances: Sequence[Allowance]) -> None:
+        """Nothing is counted."""
+
+    def answered(self) -> None:
+        """No news."""
+
+    def failed(self, reason: str) -> bool:  # noqa: ARG002
+        """No others ask, so that there is nobody to wait for."""
+        return False

@@ -4,7 +4,9 @@ import json
 import re
 from typing import Any
 
-from crm_warehouse.engine.mapping import NULL, Mapping, Problem
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.problems import Problem
+from crm_warehouse.engine.values import NULL
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 #: Elements of a list that are shown in lines; some records have hundreds of links.

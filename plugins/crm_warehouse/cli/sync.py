@@ -5,7 +5,7 @@ from typing import cast
 
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
-from crm_warehouse.cli.loading import print_result, show_progress
+from crm_warehouse.cli.loading import print_result, show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt
 from crm_warehouse.cli.sources import find_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
@@ -66,6 +66,8 @@ def _request(words: Namespace) -> SyncRequest:
         since=words.since,
         batch_size=words.batch_size,
         restart=words.restart,
+        override=words.override,
+        asked_by=user_name(),
     )
     check(request)
     return request

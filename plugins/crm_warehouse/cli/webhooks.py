@@ -5,7 +5,7 @@ from argparse import Namespace
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.connection import find
-from crm_warehouse.cli.loading import print_result, show_progress
+from crm_warehouse.cli.loading import print_result, show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt
 from crm_warehouse.cli.sources import find_source
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
@@ -26,7 +26,7 @@ def run(words: Namespace) -> int:
 
 
 def _merge(words: Namespace, attempt: Attempt) -> SyncResult:
-    request = _request(words.source)
+    request = _request(words)
     logs.add_context(source_system=request.source_system, entity=_ENTITY, mode=_MODE)
     conninfo = warehouse_conninfo()
     open_client = client_factory(request.source)
@@ -45,8 +45,8 @@ def _merge(words: Namespace, attempt: Attempt) -> SyncResult:
     return show_progress(attempt, merge)
 
 
-def _request(source_name: str) -> WebhookRequest:
-    source = find_source(source_name)
+def _request(words: Namespace) -> WebhookRequest:
+    source = find_source(words.source)
     if not source.webhooks:
         raise ConfigurationError(
             f"--source: {source.name} announces nothing by webhook; a source whose "
@@ -55,5 +55,7 @@ def _request(source_name: str) -> WebhookRequest:
     return WebhookRequest(
         source=source,
         source_system=source.name,
+        override=words.override,
+        asked_by=user_name(),
         **webhook_owner(find(source.connection)),
     )

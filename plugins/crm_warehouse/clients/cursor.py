@@ -54,15 +54,16 @@ def walk_cursor_pages(
     trail = _Trail(paging.next_path, _kept_cursor(checkpoint))
     size = max(1, min(page_size, paging.max_size))
 
+    def shown(decoded: Any) -> tuple[Listing, str | None]:
+        following, listing = trail.following(decoded), read(decoded)
+        trail.check(_ids(listing, entity.id_path))
+        return listing, following
+
     def ask() -> Answer[tuple[Listing, str | None]]:
         query = {**params, paging.size_param: str(size)}
         if trail.cursor is not None:
             query[paging.page_param] = trail.cursor
-        return request_path.get(
-            entity.path,
-            query,
-            lambda decoded: (read(decoded), trail.following(decoded)),
-        )
+        return request_path.get(entity.path, query, shown)
 
     resumed, spent = trail.cursor is not None, 0
     while True:
@@ -94,7 +95,7 @@ def walk_cursor_pages(
         if following is None:
             return
         spent = 0
-        trail.go_on(following, empty=not listing.records)
+        trail.go_on(following, _ids(listing, entity.id_path))
 
 
 class _Trail:
@@ -110,6 +111,7 @@ class _Trail:
         self._next_path = next_path
         # Hashes, because a list may have very many pages and long cursors.
         self._used = {hash(cursor)}
+        self._ids: list[Any] = []
         self._empty_pages = 0
 
     def following(self, decoded: Any) -> str | None:
@@ -135,13 +137,24 @@ class _Trail:
             )
         return cursor
 
-    def go_on(self, cursor: str, *, empty: bool) -> None:
-        """Move to the next page.
+    def check(self, ids: list[Any]) -> None:
+        """Take note of what a page shows.
+
+        Raises:
+            TransientSourceError: It is the page before. Without a total, nothing later
+                would show that a page is missing.
+        """
+        if ids and ids == self._ids:
+            raise TransientSourceError("the source repeats the page before")
+
+    def go_on(self, cursor: str, ids: list[Any]) -> None:
+        """Move to the next page, behind one that showed these ids.
 
         Raises:
             TransientSourceError: The list shows nothing but cursors.
         """
-        self._empty_pages = self._empty_pages + 1 if empty else 0
+        self._ids = ids
+        self._empty_pages = 0 if ids else self._empty_pages + 1
         if self._empty_pages > MAX_EMPTY_PAGES:
             raise TransientSourceError(
                 f"the source sent {self._empty_pages} empty pages in a row and says "
@@ -149,6 +162,11 @@ class _Trail:
             )
         self.cursor = cursor
         self._used.add(hash(cursor))
+
+
+def _ids(listing: Listing, id_path: Path) -> list[Any]:
+    """Ids of a page's records; one without an id stands for itself."""
+    return [value_at(record, id_path) or record for record in listing.records]
 
 
 def _kept_cursor(checkpoint: dict[str, Any] | None) -> str | None:

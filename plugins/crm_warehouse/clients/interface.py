@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from crm_warehouse.clients.rate_limits import Allowance
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.spec import Entity
 
 
@@ -66,7 +68,15 @@ class Found:
 
 
 class Gate(Protocol):
-    """The client's way to ask for quota, for time, and to be stopped."""
+    """The client's way to ask for quota, for time, and to be stopped.
+
+    Attributes:
+        tally: What the job's requests came to; the request path counts into it.
+    """
+
+    @property
+    def tally(self) -> Tally:
+        """See the class."""
 
     def take(self, kind: str = "") -> None:
         """Wait until one request is allowed, and count it.
@@ -85,7 +95,46 @@ class Gate(Protocol):
         """Wait, unless the job is being stopped.
 
         Raises:
-            QuotaWaitError: ``seconds`` is longer than a task may hold its slot.
+            WaitError: ``seconds`` is longer than a task may hold its slot.
+        """
+
+    def hold(self, seconds: float, reason: str, kind: str = "") -> None:
+        """Let nobody who uses the account ask before a pause is over.
+
+        Does not wait itself; the next :meth:`take` of whoever it concerns does. Never
+        shortens a longer hold.
+
+        Args:
+            seconds: Length of the pause, from now.
+            reason: What the source said, for people.
+            kind: Only requests of this kind; empty: every request.
+        """
+
+    def learn(self, allowances: Sequence[Allowance]) -> None:
+        """Hear what an answer tells of the account's quotas.
+
+        Costs next to nothing when that is no news.
+        """
+
+    def answered(self) -> None:
+        """Hear that the source answered, be it with a refusal.
+
+        Costs next to nothing when that is no news.
+        """
+
+    def failed(self, reason: str) -> bool:
+        """Hear that the source seems to be down; wait while nobody asks it.
+
+        Args:
+            reason: What happened, for people.
+
+        Returns:
+            Whether it was waited, so that no other pause is needed.
+
+        Raises:
+            WaitError: Nobody asks for longer than a task may hold its slot.
+            TransientSourceError: The source has been down for longer than any job
+                waits.
         """
 
 

@@ -123,8 +123,11 @@ class _Walk:
         self._marks: list[str] = []
         #: Mark -> record, of the last page.
         self._known: dict[str, Any] = {}
+        #: All marks that came.
+        self._seen: set[str] = set()
         self._sizes_count = False
         self._steps_back = self._stalls = self._rereads = self._furthest = 0
+        self._idle = 0
 
     def resume(self, kept: dict[str, Any]) -> int | None:
         """Take up a checkpoint; return the page where aligned reading goes on.
@@ -246,6 +249,7 @@ class _Walk:
                 f"the source repeats page after page: {self._stalls} in a row end "
                 f"with a record of the page before; does it know the page parameter?"
             )
+        self._count_idle(marks)
         known, self._known = self._known, dict(zip(marks, records, strict=True))
         self._steps_back, self._end = 0, end
         self._marks = marks
@@ -272,6 +276,17 @@ class _Walk:
             total=answer.value.total,
             requests=spent,
         )
+
+    def _count_idle(self, marks: list[str]) -> None:
+        """Give up on a list that runs in a circle, whatever size its pages have."""
+        self._idle = self._idle + 1 if self._seen.issuperset(marks) else 0
+        self._seen.update(marks)
+        # A list that begins anew shows all that came once more.
+        if self._idle > 2 * len(self._seen) // self._size + SPARE_REREADS:
+            raise TransientSourceError(
+                f"the list runs in a circle: {self._idle} pages in a row brought "
+                f"nothing new"
+            )
 
     def _count_reread(self) -> None:
         """Give up on a list that would never end."""

@@ -1,12 +1,13 @@
 """The one way that every request of every client goes.
 
-Quota, send, sort by status, decode, read; after a fault that may pass: pause, again.
+Quota, send, learn, sort by status, decode, read; after a fault that may pass: pause,
+again.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -14,13 +15,19 @@ import orjson
 from crm_warehouse.clients.auth import Auth, check_base_url
 from crm_warehouse.clients.http_dates import parse_http_date
 from crm_warehouse.clients.interface import Gate
+from crm_warehouse.clients.rate_limits import read_allowances
 from crm_warehouse.clients.statuses import ThrottledError, raise_for_status
 from crm_warehouse.clients.transport import Response, Transport
-from crm_warehouse.errors import SourceError, TransientSourceError
+from crm_warehouse.errors import (
+    AuthenticationError,
+    RequestRefusedError,
+    SourceError,
+    TransientSourceError,
+)
 from crm_warehouse.spec import Retry
 
-#: Pauses for one request that a source may ask for ("too many requests") before we
-#: give up: generous, since it says itself when to come back, and yet an end.
+#: Pauses in a row that a source may ask for ("too many requests") before we give up:
+#: generous, since it says itself when to come back, and yet an end.
 MAX_THROTTLES = 10
 
 _log = logging.getLogger(__name__)
@@ -106,7 +113,7 @@ class RequestPath:
             AuthenticationError: 401 or 403.
             RequestRefusedError: Any other status that a repetition would not change.
             TransientSourceError: All repetitions failed.
-            QuotaWaitError: Quota or a pause that the source asks for takes long.
+            WaitError: Quota, or the pause before a repetition, takes long.
             SourceError: The answer is larger than the cap.
         """
 
@@ -143,29 +150,89 @@ class RequestPath:
         read: Callable[[Any], T],
         kind: str,
     ) -> Answer[T]:
-        attempts = _Attempts(path, self._retry.delays)
+        gate, sent = self._gate, 0
         while True:
-            self._gate.take(kind)
-            observed_at = self._gate.now()
-            attempts.sent += 1
+            gate.take(kind)
+            observed_at = gate.now()
+            sent += 1
             self.sent += 1
+            gate.tally.requests += 1
             try:
                 response = send(*self._addressed(path))
-                raise_for_status(path, response, self._gate.now())
+                gate.learn(read_allowances(response.headers))
+                raise_for_status(path, response, gate.now())
                 content_type = response.headers.get("Content-Type", "")
                 value = read(self._decode(response.body, content_type))
             except TransientSourceError as fault:
-                seconds, reason = attempts.next_pause(fault)
-            else:
-                return Answer(
-                    value=value,
-                    status=response.status,
-                    observed_at=observed_at,
-                    source_time=parse_http_date(response.headers.get("Date")),
-                    requests=attempts.sent,
-                )
-            _log.info("%s; asking again in %g s", reason, seconds)
-            self._gate.pause(seconds, reason)
+                self._await_repetition(path, fault, kind)
+                continue
+            except (AuthenticationError, RequestRefusedError):
+                self._answered()
+                raise
+            self._answered()
+            return Answer(
+                value=value,
+                status=response.status,
+                observed_at=observed_at,
+                source_time=parse_http_date(response.headers.get("Date")),
+                requests=sent,
+            )
+
+    def _answered(self) -> None:
+        self._gate.tally.answered()
+        self._gate.answered()
+
+    def _await_repetition(
+        self, path: str, fault: TransientSourceError, kind: str
+    ) -> None:
+        """Wait until the request may be sent again.
+
+        Raises:
+            TransientSourceError: Nothing is left to try.
+        """
+        gate, now = self._gate, self._gate.now()
+        throttled = isinstance(fault, ThrottledError)
+        gate.tally.failed(now, throttled=throttled)
+        if fault.is_up:
+            gate.answered()
+        elif gate.failed(str(fault)):
+            return
+        seconds = self._pause_after(path, fault, now)
+        reason = f"{path}: {fault} (request {self._in_a_row()})"
+        _log.info("%s; asking again in %g s", reason, seconds)
+        if throttled:
+            gate.hold(seconds, reason, kind)
+        gate.pause(seconds, reason)
+
+    def _pause_after(
+        self, path: str, fault: TransientSourceError, now: datetime
+    ) -> float:
+        """Seconds until the repetition: the source's word, else the retry policy's.
+
+        Raises:
+            TransientSourceError: Nothing is left to try.
+        """
+        tally, delays = self._gate.tally, self._retry.delays
+        seconds: float | None = None
+        if not isinstance(fault, ThrottledError):
+            if tally.faults <= len(delays):
+                seconds = delays[tally.faults - 1]
+        elif tally.throttles <= MAX_THROTTLES:
+            seconds = fault.seconds
+            if seconds is None and delays:
+                seconds = delays[min(tally.throttles, len(delays)) - 1]
+        if seconds is None or tally.is_too_long(now + timedelta(seconds=seconds)):
+            sent = self._in_a_row()
+            asked = "1 request" if sent == 1 else f"{sent} requests"
+            lasted = "" if tally.faulted_at == now else f" in {tally.lasted(now)}"
+            raise TransientSourceError(
+                f"{path}: {fault}; gave up after {asked}{lasted}"
+            ) from None
+        return seconds
+
+    def _in_a_row(self) -> int:
+        """Requests that failed one after the other, the last one included."""
+        return self._gate.tally.faults + self._gate.tally.throttles
 
     def _addressed(self, path: str) -> tuple[str, dict[str, str]]:
         """Address of a path, and the header fields of a request to it."""
@@ -178,39 +245,3 @@ class RequestPath:
     def close(self) -> None:
         """Close the connections that were kept open."""
         self._transport.close()
-
-
-class _Attempts:
-    """Counts what one request cost, and knows when to give up."""
-
-    def __init__(self, path: str, delays: tuple[float, ...]) -> None:
-        self.sent = 0
-        self._path = path
-        self._delays = delays
-        self._faults = 0
-        self._throttles = 0
-
-    def next_pause(self, fault: TransientSourceError) -> tuple[float, str]:
-        """Seconds to wait, and why.
-
-        Raises:
-            TransientSourceError: Nothing is left to try.
-        """
-        reason = f"{self._path}: {fault} (request {self.sent})"
-        if isinstance(fault, ThrottledError):
-            seconds = fault.seconds
-            if seconds is None:
-                seconds = self._own_delay(self._throttles)
-            self._throttles += 1
-            if seconds is not None and self._throttles <= MAX_THROTTLES:
-                return seconds, reason
-        elif self._faults < len(self._delays):
-            self._faults += 1
-            return self._delays[self._faults - 1], reason
-        requests = "1 request" if self.sent == 1 else f"{self.sent} requests"
-        raise TransientSourceError(
-            f"{self._path}: {fault}; gave up after {requests}"
-        ) from None
-
-    def _own_delay(self, count: int) -> float | None:
-        return self._delays[min(count, len(self._delays) - 1)] if self._delays else None

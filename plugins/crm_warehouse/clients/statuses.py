@@ -26,10 +26,11 @@ class ThrottledError(TransientSourceError):
     Args:
         message: What the source said.
         seconds: The pause it asks for, or None.
+        is_up: As of :class:`TransientSourceError`.
     """
 
-    def __init__(self, message: str, seconds: float | None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, seconds: float | None, *, is_up: bool) -> None:
+        super().__init__(message, is_up=is_up)
         self.seconds = seconds
 
 
@@ -66,5 +67,7 @@ def raise_for_status(path: str, response: Response, now: datetime) -> None:
     if status == 429 and seconds is None and _DAILY_LIMIT in response.body:
         seconds = _DAILY_PAUSE_SECONDS
     if status == 429 or seconds is not None:
-        raise ThrottledError(f"status {status}, the source wants a pause", seconds)
-    raise TransientSourceError(f"status {status}")
+        raise ThrottledError(
+            f"status {status}, the source wants a pause", seconds, is_up=status < 500
+        )
+    raise TransientSourceError(f"status {status}", is_up=status < 500)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from crm_warehouse.errors import SourceError
+from crm_warehouse.errors import Action, SourceError
 
 
 class MalformedDeliveryError(SourceError):
     """The body of a delivery is not what this source ever sends."""
+
+    action = Action.REJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,16 @@ from psycopg import sql
 from crm_warehouse.clients.interface import Gate, SourceClient
 from crm_warehouse.engine import jobs
 from crm_warehouse.engine.chunk import Chunk
+from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
-from crm_warehouse.errors import GuardError, RequestRefusedError
+from crm_warehouse.errors import RequestRefusedError
 from crm_warehouse.spec import Entity
 
 #: Absences confirmed by id in one job; more wait for the second load, because each
 #: costs a request.
 _CONFIRMED_BY_ID = 200
-#: So few absences are never a mass delete, however small the table.
-_ALWAYS_ALLOWED = 10
 
 
 class Gone(NamedTuple):
@@ -72,11 +71,7 @@ class _Asked(NamedTuple):
 
 @dataclass(slots=True)
 class AbsenceCheck:
-    """Finds and confirms the absences of one full load.
-
-    Attributes:
-        requests: Requests spent on confirmations.
-    """
+    """Finds and confirms the absences of one full load."""
 
     conn: Connection
     job: Job
@@ -84,8 +79,7 @@ class AbsenceCheck:
     client: SourceClient
     gate: Gate
     stop: threading.Event
-    max_share: float
-    requests: int = 0
+    guards: Guards
 
     def find(self, found_alive: Chunk) -> Absences:
         """Decide each absence.
@@ -100,7 +94,7 @@ class AbsenceCheck:
         missing = dict(self._missing())
         if not missing:
             return Absences([], [])
-        self._guard(len(missing))
+        self.guards.check_absences(len(missing), self.job.records_received)
         result = Absences([], [])
         for answer in self._ask(list(missing)[:_CONFIRMED_BY_ID]):
             if answer.refused:
@@ -122,27 +116,6 @@ class AbsenceCheck:
             "job_id": self.job.id,
         }
         return self.conn.execute(statement, values).fetchall()
-
-    def _guard(self, missing: int) -> None:
-        statement = query("count_live", table=sql.Identifier(self.entity.raw_table))
-        row = self.conn.execute(
-            statement, {"source_system": self.job.source_system}
-        ).fetchone()
-        live = row[0] if row else 0
-        if not self.job.records_received:
-            raise GuardError(
-                f"{self.entity.path}: the source returned an empty list, and {live}"
-                " live records are here; nothing was deleted. Look whether the source"
-                " and the credentials' rights are well, then run the full load again"
-            )
-        if missing <= max(_ALWAYS_ALLOWED, self.max_share * live):
-            return
-        raise GuardError(
-            f"{self.entity.path}: the source did not return {missing} of {live} live"
-            f" records, more than max_delete_share {self.max_share} allows; nothing"
-            " was deleted. If they are really gone, raise max_delete_share for this"
-            " entity in ops.sync_configurations and run the full load again"
-        )
 
     def _ask(self, source_ids: list[str]) -> Iterator[_Asked]:
         """Ask for each id, in a thread: the job goes on saying that it lives."""
@@ -184,7 +157,6 @@ class AbsenceCheck:
 
     def _fetch(self, source_id: str) -> _Asked:
         asked_at = self.gate.now()
-        self.requests += 1
         try:
             record = self.client.fetch(self.entity, source_id)
         except RequestRefusedError:

@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from crm_warehouse.engine import payload
-from crm_warehouse.engine.mapping import NULL, Mapping, Problem, Row
+from crm_warehouse.engine.mapping import Mapping, Row
 from crm_warehouse.engine.payload import Payload
+from crm_warehouse.engine.problems import Problem
+from crm_warehouse.engine.values import NULL
 
 #: Marks the key of a record without an id; no source id holds such a character.
 _ANONYMOUS = "\x02"
+_LONGEST_PLACE = 200
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class Entry:
         row: The record as a row.
         repeated: Seen before in this job; merged, but not counted again.
         indexed: It comes from an index that may be late.
+        page: Where in a list of the source it stood, or None.
     """
 
     key: str
@@ -36,6 +40,7 @@ class Entry:
     row: Row
     repeated: bool
     indexed: bool = False
+    page: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -104,6 +109,7 @@ class Chunk:
         received: Records added, repetitions included.
         size_bytes: Characters of JSON held, as a bound for memory.
         requests: Requests that brought them.
+        retries: Requests since the last chunk that met a fault.
         anonymous_repeats: Records without an id that look like an earlier one.
         new_keys: Keys seen for the first time in this job.
     """
@@ -116,6 +122,7 @@ class Chunk:
         self.received = 0
         self.size_bytes = 0
         self.requests = 0
+        self.retries = 0
         self.anonymous_repeats = 0
         self.new_keys: list[str] = []
 
@@ -125,8 +132,22 @@ class Chunk:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 
-    def add(self, record: Any, observed_at: datetime, *, indexed: bool = False) -> None:
-        """Map a record as it came from a page."""
+    def add(
+        self,
+        record: Any,
+        observed_at: datetime,
+        *,
+        indexed: bool = False,
+        page: str | None = None,
+    ) -> None:
+        """Map a record as it came from a page.
+
+        Args:
+            record: The record.
+            observed_at: When the request was sent that brought it.
+            indexed: It comes from an index that may be late.
+            page: Where in a list it stood, as :func:`place_of` says it.
+        """
         source_id = self._mapping.source_id(record)
         self._add(
             record,
@@ -135,6 +156,7 @@ class Chunk:
             self._mapping.version(record) if source_id is not None else None,
             observed_at.isoformat(),
             indexed=indexed,
+            page=page,
         )
 
     def add_stored(self, stored: dict[str, Any]) -> None:
@@ -158,6 +180,7 @@ class Chunk:
         observed_at: str,
         *,
         indexed: bool = False,
+        page: str | None = None,
     ) -> None:
         key = source_id if source_id is not None else _ANONYMOUS + stored.digest
         key = self._scope + key
@@ -170,7 +193,7 @@ class Chunk:
             self.anonymous_repeats += 1
         row = self._mapping.map(record, source_id)
         entry = Entry(
-            key, source_id, version, observed_at, stored, row, not is_new, indexed
+            key, source_id, version, observed_at, stored, row, not is_new, indexed, page
         )
         older = self._entries.get(key)
         if older is not None:
@@ -193,6 +216,23 @@ class Chunk:
     def warnings(self) -> int:
         """Warnings of all entries."""
         return sum(len(entry.row.warnings) for entry in self)
+
+
+def place_of(path: str, checkpoint: dict[str, Any]) -> str:
+    """A page in few words: the list's path, and where the list goes on behind it.
+
+    Args:
+        path: Path of the list, without its query.
+        checkpoint: ``Page.checkpoint``.
+    """
+    inner = [part for part in checkpoint.values() if isinstance(part, dict)]
+    words = [
+        f"{key} {value}"
+        for part in (checkpoint, *inner)
+        for key, value in part.items()
+        if type(value) in (int, str)
+    ]
+    return f"{path} up to {', '.join(words)}"[:_LONGEST_PLACE]
 
 
 def _order(version: str) -> str:

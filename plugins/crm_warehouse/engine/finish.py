@@ -13,7 +13,12 @@ from crm_warehouse.spec import Entity
 
 
 def finish(
-    conn: Connection, job: Job, entity: Entity, absences: Absences, requests: int
+    conn: Connection,
+    job: Job,
+    entity: Entity,
+    absences: Absences,
+    requests: int = 0,
+    retries: int = 0,
 ) -> Job:
     """End the job as ``success`` or ``partial``, all or nothing.
 
@@ -23,6 +28,7 @@ def finish(
         entity: What was loaded.
         absences: What a full load missed.
         requests: Requests not yet counted in the job.
+        retries: Those of them that met a fault.
 
     Raises:
         FencedError: A successor owns the job.
@@ -34,13 +40,18 @@ def finish(
         deleted = _mark(conn, job, entity, absences) if job.job_type == "full" else 0
         link_rows(conn, job.source_system, [entity])
         conn.execute(query("move_watermark"), {"job_id": job.id})
-        return end(conn, job, deleted=deleted, requests=requests)
+        return end(conn, job, deleted=deleted, requests=requests, retries=retries)
 
 
-def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> None:
-    """Link what came late, in either direction; part of a transaction."""
+def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> int:
+    """Link what came late, in either direction; part of a transaction.
+
+    Returns:
+        Rows that were linked.
+    """
     links = sorted({link for entity in entities for link in links_about(entity)})
     hold_links(conn, links)
+    linked = 0
     for link in links:
         statement = query(
             "link_children",
@@ -49,10 +60,13 @@ def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> N
             source_column=sql.Identifier(link.child),
             parent=sql.Identifier(link.parent),
         )
-        conn.execute(statement, {"source_system": source_system})
+        linked += conn.execute(statement, {"source_system": source_system}).rowcount
+    return linked
 
 
-def end(conn: Connection, job: Job, *, deleted: int, requests: int) -> Job:
+def end(
+    conn: Connection, job: Job, *, deleted: int, requests: int, retries: int = 0
+) -> Job:
     """Write the job's end; part of its last transaction.
 
     Args:
@@ -60,8 +74,11 @@ def end(conn: Connection, job: Job, *, deleted: int, requests: int) -> Job:
         job: The job as last committed.
         deleted: Deletions not yet counted in it.
         requests: Requests not yet counted in it.
+        retries: Those of them that met a fault.
     """
-    ended = jobs.change(conn, "finish_job", job, deleted=deleted, requests=requests)
+    ended = jobs.change(
+        conn, "finish_job", job, deleted=deleted, requests=requests, retries=retries
+    )
     check_counters(ended)
     jobs.count_metrics(conn, ended, ended.completed_at)
     conn.execute(query("forget_ids"), {"job_id": job.id})
@@ -105,5 +122,13 @@ def _mark(conn: Connection, job: Job, entity: Entity, absences: Absences) -> int
     conn.execute(
         query("mark_absent", raw_table=sql.Identifier(entity.raw_table)),
         {"source_system": job.source_system, "absent": absences.doubtful},
+    )
+    conn.execute(
+        query("close_anonymous"),
+        {
+            "source_system": job.source_system,
+            "entity_type": entity.name,
+            "began": job.started_at,
+        },
     )
     return deleted

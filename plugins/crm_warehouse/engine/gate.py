@@ -1,20 +1,30 @@
 """The gate of a job: quota shared by all processes, warehouse time, and stopping."""
 
+import contextlib
+import logging
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import class_row
 
+from crm_warehouse.clients.rate_limits import Allowance
+from crm_warehouse.engine.lessons import Lessons
 from crm_warehouse.engine.queries import query
-from crm_warehouse.errors import CrmWarehouseError, QuotaWaitError
+from crm_warehouse.engine.turn import Turn
+from crm_warehouse.errors import CrmWarehouseError, QuotaWaitError, WaitError
 from crm_warehouse.spec import Quota
 
-#: Waits for quota above this give the worker slot back.
-_QUOTA_WAIT_SECONDS = 5.0
-#: Pauses before repetitions, and Retry-After, above this give the slot back.
-_PAUSE_SECONDS = 60.0
+#: Waits above this are worth giving the worker slot back, and getting it again.
+SLOT_SECONDS = 5.0
+#: Pauses that a process without a worker slot sits out.
+PAUSE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 def with_options(conninfo: str, options: str) -> str:
@@ -27,30 +37,50 @@ class StoppedError(CrmWarehouseError):
     """Internal: the job ends and its reading thread with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Longest waits inside a job's process; longer ones park the job.
+
+    Attributes:
+        quota_seconds: For quota; a few seconds are always waited.
+        pause_seconds: For what the source or the retry policy asks for.
+    """
+
+    quota_seconds: float = SLOT_SECONDS
+    pause_seconds: float = PAUSE_SECONDS
+
+
 class QuotaGate:
-    """Implements :class:`crm_warehouse.clients.interface.Gate` on ``ops.api_quota``.
+    """The part of :class:`crm_warehouse.clients.interface.Gate` that counts and waits.
 
     Args:
         conninfo: Warehouse; the gate keeps one connection of its own, because the
             client asks from the reading thread while a chunk is being written.
         source_system: Account whose quotas count.
-        quotas: Its limits; none: nothing is counted.
-        max_wait_seconds: Longest wait in here, where that is more than the defaults.
+        quotas: Its limits.
         stop: Ends every wait.
+        asker: Entity that shares the quotas with the others; ``webhooks``: a merge,
+            which may use what is kept for it.
+        webhook_share: Share of the general quotas that only merges may use.
+        patience: Longest waits in here.
     """
 
     def __init__(
         self,
         conninfo: str,
         source_system: str,
-        quotas: tuple[Quota, ...],
-        max_wait_seconds: float,
+        quotas: Sequence[Quota],
         stop: threading.Event,
+        *,
+        asker: str,
+        webhook_share: float = 0.0,
+        patience: Patience | None = None,
     ) -> None:
-        self._source_system = source_system
-        self._has_quotas = bool(quotas)
-        self._max_wait_seconds = max_wait_seconds
+        self._names = {"source_system": source_system, "asker": asker}
+        self._patience = patience or Patience()
         self._stop = stop
+        self._is_parked = False
+        self._taken_at: datetime | None = None
         # A lost count of a few requests after a crash is cheaper than a disk flush
         # before each request.
         self._conn: psycopg.Connection[Any] = psycopg.connect(
@@ -59,35 +89,41 @@ class QuotaGate:
             application_name="crm_warehouse gate",
             options=with_options(conninfo, "-c synchronous_commit=off"),
         )
-        self._conn.execute(
-            query("forget_quotas"),
-            {"source_system": source_system, "names": [q.name for q in quotas]},
-        )
-        for quota in quotas:
-            self._conn.execute(
-                query("save_quotas"),
-                {
-                    "source_system": source_system,
-                    "name": quota.name,
-                    "kind": quota.kind,
-                    "limit_requests": quota.requests,
-                    "per_seconds": quota.per_seconds,
-                },
-            )
+        self._save(quotas, webhook_share)
+        told = self._conn.execute(query("told_limits"), self._names).fetchall()
+        self._lessons = Lessons(quotas, dict(told))
         row = self._conn.execute("SELECT clock_timestamp()").fetchone()
         assert row is not None  # noqa: S101  a SELECT without FROM returns one row
         self._ahead: timedelta = row[0] - datetime.now(UTC)
 
+    def _save(self, quotas: Sequence[Quota], webhook_share: float) -> None:
+        names = [quota.name for quota in quotas]
+        self._conn.execute(query("forget_quotas"), {**self._names, "names": names})
+        for quota in quotas:
+            self._conn.execute(
+                query("save_quotas"),
+                {
+                    **self._names,
+                    "name": quota.name,
+                    "kind": quota.kind,
+                    "limit_requests": quota.requests,
+                    "per_seconds": quota.per_seconds,
+                    "webhook_share": webhook_share,
+                },
+            )
+
     def take(self, kind: str = "") -> None:
         """Wait until every quota of this kind allows one request, and count it."""
-        while self._has_quotas:
-            row = self._conn.execute(
-                "SELECT ops.take_quota(%s, %s)", [self._source_system, kind]
-            ).fetchone()
-            wait = row[0] if row else 0.0
-            if not wait:
-                break
-            self._wait(wait, _QUOTA_WAIT_SECONDS, "the quota is used up")
+        while (turn := self._ask(kind)).wait:
+            reason = f"{self._names['source_system']} {turn.reason}"
+            if turn.held:
+                self.pause(turn.wait, reason)
+            else:
+                limit = max(SLOT_SECONDS, self._patience.quota_seconds)
+                self._wait(turn.wait, limit, reason, QuotaWaitError)
+        self._taken_at = turn.taken_at
+        for standing in turn.standings():
+            self._lessons.note(*standing)
         if self._stop.is_set():
             raise StoppedError
 
@@ -97,14 +133,55 @@ class QuotaGate:
 
     def pause(self, seconds: float, reason: str) -> None:
         """Wait before a repetition."""
-        self._wait(seconds, _PAUSE_SECONDS, reason)
+        patience = self._patience
+        limit = max(patience.pause_seconds, patience.quota_seconds)
+        self._wait(seconds, limit, reason, WaitError)
+
+    def hold(self, seconds: float, reason: str, kind: str = "") -> None:
+        """Let nobody who uses the account ask before a pause is over."""
+        values = {"seconds": seconds, "reason": reason, "kind": kind}
+        self._conn.execute(query("save_hold"), {**self._names, **values})
+
+    def learn(self, allowances: Sequence[Allowance]) -> None:
+        """Hear what an answer to the latest request tells of the account's quotas."""
+        for lesson in self._lessons.news(allowances):
+            self._conn.execute(
+                query("learn_quota"),
+                {
+                    **self._names,
+                    "name": lesson.name,
+                    "told": lesson.told,
+                    "remaining": lesson.remaining,
+                    "asked_at": self._taken_at or self.now(),
+                },
+            )
+
+    @property
+    def conn(self) -> psycopg.Connection[Any]:
+        """Its connection, in autocommit mode; for the thread that asks the source."""
+        return self._conn
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Give back the connection; and the share, unless the job waits for it."""
+        with contextlib.suppress(psycopg.Error):
+            if not self._is_parked:
+                self._conn.execute(query("forget_wants"), self._names)
         self._conn.close()
 
-    def _wait(self, seconds: float, limit: float, reason: str) -> None:
-        if seconds > max(limit, self._max_wait_seconds):
-            raise QuotaWaitError(self.now() + timedelta(seconds=seconds), reason)
+    def _ask(self, kind: str) -> Turn:
+        with self._conn.cursor(row_factory=class_row(Turn)) as cursor:
+            cursor.execute(query("take_request"), {**self._names, "kind": kind})
+            turn = cursor.fetchone()
+        assert turn is not None  # noqa: S101  the function returns one row
+        return turn
+
+    def _wait(
+        self, seconds: float, limit: float, reason: str, error: type[WaitError]
+    ) -> None:
+        if seconds > limit:
+            self._is_parked = error is QuotaWaitError
+            raise error(self.now() + timedelta(seconds=seconds), reason)
+        if seconds > SLOT_SECONDS:
+            _log.info("%s; waiting %.0f s", reason, seconds)
         if self._stop.wait(seconds):
             raise StoppedError

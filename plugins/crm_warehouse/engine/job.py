@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Protocol
 
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import Entity, Mode, Source, Via
+from crm_warehouse.spec import GUARDS, Entity, Guard, Mode, Source, Via
 
 Status = Literal["pending", "running", "waiting", "success", "failed", "partial"]
 
@@ -26,6 +26,20 @@ def parse_since(text: str) -> datetime:
     if value > datetime.now(UTC):
         raise ConfigurationError(f"{text!r} lies in the future; nothing changed since")
     return value
+
+
+def parse_override(text: str) -> frozenset[Guard]:
+    """Guards to ignore, as people list them: names with commas between; none if empty.
+
+    Raises:
+        ConfigurationError: There is no such guard.
+    """
+    names = {name.strip() for name in text.split(",")} - {""}
+    if unknown := names.difference(GUARDS):
+        raise ConfigurationError(
+            f"{min(unknown)!r} is no guard; there are {', '.join(GUARDS)}"
+        )
+    return frozenset(guard for guard in GUARDS if guard in names)
 
 
 class JobRequest(Protocol):
@@ -50,6 +64,22 @@ class JobRequest(Protocol):
     @property
     def restart(self) -> bool:
         """Begin anew instead of resuming a dead job."""
+
+    @property
+    def override(self) -> frozenset[Guard]:
+        """Guards that this run ignores."""
+
+    @property
+    def asked_by(self) -> str | None:
+        """Name of the person who asked, where that is known."""
+
+    @property
+    def try_number(self) -> int | None:
+        """Which try of its Airflow task asks; None: no task does."""
+
+    @property
+    def first_try(self) -> int:
+        """First try since the task's run began or was cleared."""
 
     @property
     def triggered_by(self) -> str:
@@ -77,9 +107,15 @@ class SyncRequest:
         since: Start of the window instead of the watermark; incremental only.
         batch_size: Records asked for per request; None takes the settings' value.
         restart: Begin anew instead of resuming a dead job.
+        override: Guards that this run ignores; it goes on with a job that they stopped.
         triggered_by: ``cli``, or ``airflow``: for the audit trail.
+        asked_by: Name of the person who asked, where that is known: likewise.
         dag_id: Airflow's DAG id, or None.
         run_id: Airflow's run id, or None. A run that comes again repeats its window.
+        try_number: Which try of Airflow's task asks; None: no task does. What an
+            earlier try brought to its end is not done again.
+        first_try: First try since the run began or was cleared.
+        job_id: The job to resume, and no other; None: whichever there is.
     """
 
     source: Source
@@ -90,9 +126,14 @@ class SyncRequest:
     since: datetime | None = None
     batch_size: int | None = None
     restart: bool = False
+    override: frozenset[Guard] = frozenset()
     triggered_by: str = "cli"
+    asked_by: str | None = None
     dag_id: str | None = None
     run_id: str | None = None
+    try_number: int | None = None
+    first_try: int = 1
+    job_id: int | None = None
 
     @property
     def entity_type(self) -> str:
@@ -107,7 +148,9 @@ class WebhookRequest:
     Attributes:
         source: Definition to run with.
         source_system: Instance name that rows carry; the source's name by default.
+        override: Guards that this run ignores.
         triggered_by: ``cli``, or ``airflow``: for the audit trail.
+        asked_by: Name of the person who asked, where that is known: likewise.
         dag_id: Airflow's DAG id, or None.
         run_id: Airflow's run id, or None.
         portal_id: Account that events must name, or None: any.
@@ -116,12 +159,16 @@ class WebhookRequest:
 
     source: Source
     source_system: str
+    override: frozenset[Guard] = frozenset()
     triggered_by: str = "cli"
+    asked_by: str | None = None
     dag_id: str | None = None
     run_id: str | None = None
     portal_id: str | None = None
     app_id: str | None = None
 
+    try_number: ClassVar[int | None] = None
+    first_try: ClassVar[int] = 1
     entity_type: ClassVar[str] = "webhooks"
     mode: ClassVar[str] = "webhook"
     via: ClassVar[str] = "webhook"
@@ -151,6 +198,7 @@ class SyncResult:
     last_sync_timestamp: datetime | None
     errors: tuple[str, ...]
     resume_at: datetime | None = None
+    retries: int = 0
 
     def as_contract(self) -> dict[str, Any]:
         """JSON object of the contract, with what else a reader wants to know."""
@@ -173,6 +221,7 @@ class SyncResult:
             "records_failed": self.records_failed,
             "warnings": self.warnings,
             "requests": self.requests,
+            "retries": self.retries,
             "duration_seconds": round(self.duration_seconds, 3),
             "last_sync_timestamp": moment.isoformat() if moment else None,
             "resume_at": self.resume_at.isoformat() if self.resume_at else None,

@@ -10,14 +10,15 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.engine.job import JobRequest, Status, SyncResult
 from crm_warehouse.engine.queries import query
-from crm_warehouse.errors import CrmWarehouseError, FencedError
+from crm_warehouse.errors import CrmWarehouseError, FencedError, GuardError
 
 Connection = psycopg.Connection[Any]
 
 #: Failures after which the next sync goes on where the job stopped.
-_RESUMABLE = ["transient", "incomplete_read", "quota", "internal"]
+RESUMABLE = ["transient", "incomplete_read", "quota", "internal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Job:
     via: str
     status: Status
     arguments: dict[str, Any]
+    overrides: list[str]
     triggered_by: str
     dag_id: str | None
     run_id: str | None
@@ -55,9 +57,14 @@ class Job:
     new_rejects: int
     warnings: int
     requests: int
+    retries: int
+    faults: int
+    throttles: int
+    faulted_at: datetime | None
     last_processed_timestamp: datetime | None
     error_type: str | None
     error_message: str | None
+    guard: str | None
 
     def result(self) -> SyncResult:
         """The job's counters as a sync's outcome."""
@@ -82,13 +89,24 @@ class Job:
             last_sync_timestamp=self.window_end,
             errors=(self.error_message,) if self.error_message else (),
             resume_at=self.resume_at,
+            retries=self.retries,
+        )
+
+    def tally(self) -> Tally:
+        """Where the counting of its requests goes on."""
+        return Tally(
+            requests=self.requests,
+            retries=self.retries,
+            faults=self.faults,
+            throttles=self.throttles,
+            faulted_at=self.faulted_at,
         )
 
 
 _COLUMNS = frozenset(field.name for field in fields(Job))
 
 
-def _job_row(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Job]:
+def job_row(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Job]:
     """Row factory that bears columns of a later release on a live database."""
     names = [column.name for column in cursor.description or ()]
     known = [(at, name) for at, name in enumerate(names) if name in _COLUMNS]
@@ -102,7 +120,7 @@ def change(conn: Connection, statement: str, job: Job, **values: Any) -> Job:
         FencedError: A successor owns the job; the caller's transaction must end.
     """
     values |= {"job_id": job.id, "attempt": job.attempt}
-    with conn.cursor(row_factory=_job_row) as cursor:
+    with conn.cursor(row_factory=job_row) as cursor:
         row = cursor.execute(query(statement), values).fetchone()
     return row if row is not None else _fenced(job)
 
@@ -132,6 +150,7 @@ def claim(
     arguments: dict[str, Any],
     window_start: datetime | None = None,
     spec: dict[str, Any] | None = None,
+    only: int | None = None,
 ) -> Job:
     """The job to work on: the one to resume, else a new one. Holds the lock already.
 
@@ -141,6 +160,10 @@ def claim(
         arguments: What a job to resume must have been begun with.
         window_start: Start of a new job's window.
         spec: Definition of the entity, for ``ops.source_specs``; None: of no one.
+        only: The job to resume, and no other; None: whichever there is.
+
+    Raises:
+        FencedError: There is another job to work on than ``only``.
     """
     values = {
         "source_system": request.source_system,
@@ -149,15 +172,19 @@ def claim(
         "via": request.via,
         "dag_id": request.dag_id,
         "run_id": request.run_id,
+        "try_number": request.try_number,
+        "overrides": sorted(request.override),
     }
-    with conn.transaction(), conn.cursor(row_factory=_job_row) as cursor:
+    with conn.transaction(), conn.cursor(row_factory=job_row) as cursor:
         found = None
         if not request.restart:
             found = cursor.execute(
                 query("find_resumable"),
-                {**values, "arguments": Jsonb(arguments), "resumable": _RESUMABLE},
+                {**values, "arguments": Jsonb(arguments), "resumable": RESUMABLE},
             ).fetchone()
         resumed_id = found.id if found else None
+        if only not in (None, resumed_id):
+            raise FencedError(f"job {only} is not to be resumed any more")
         cursor.execute(query("supersede_jobs"), {**values, "resumed_id": resumed_id})
         if found:
             cursor.execute(query("resume_job"), {**values, "job_id": found.id})
@@ -180,8 +207,50 @@ def claim(
             )
         if found:
             count_metrics(conn, job, found.completed_at)  # its failure is undone
-        audit(conn, job, "job.resumed" if found else "job.begun")
+        audit(conn, job, "job.resumed" if found else "job.begun", **_asked(request))
     return job
+
+
+def _asked(request: JobRequest) -> dict[str, Any]:
+    """Who asked for what the guards forbid; {} when nobody did."""
+    if not request.override:
+        return {}
+    return {
+        "override": sorted(request.override),
+        "triggered_by": request.triggered_by,
+        "asked_by": request.asked_by,
+        "run_id": request.run_id,
+    }
+
+
+def load(conn: Connection, job_id: int) -> Job | None:
+    """The job as it is now, or None."""
+    with conn.cursor(row_factory=job_row) as cursor:
+        return cursor.execute(query("load_job"), {"job_id": job_id}).fetchone()
+
+
+def ended(
+    conn: Connection, request: JobRequest, arguments: dict[str, Any]
+) -> Job | None:
+    """The job that an earlier try of this Airflow task brought to its end, or None.
+
+    Its process was killed after the last commit, or maintenance went on with its job.
+    """
+    if request.try_number is None or request.restart:
+        return None
+    values = {
+        "source_system": request.source_system,
+        "entity_type": request.entity_type,
+        "job_type": request.mode,
+        "via": request.via,
+        "dag_id": request.dag_id,
+        "run_id": request.run_id,
+        "try_number": request.try_number,
+        "first_try": request.first_try,
+        "arguments": Jsonb(arguments),
+    }
+    with conn.cursor(row_factory=job_row) as cursor:
+        return cursor.execute(query("find_ended"), values).fetchone()
 
 
 def _cleared_window(
@@ -194,7 +263,24 @@ def _cleared_window(
         return cursor.execute(query("find_run_window"), values).fetchone() or {}
 
 
-def stop(conn: Connection, job: Job, error: BaseException, requests: int) -> Job:
+def spent(job: Job, tally: Tally) -> dict[str, int]:
+    """Requests and retries that the job's row does not have yet."""
+    return {
+        "requests": max(tally.requests - job.requests, 0),
+        "retries": max(tally.retries - job.retries, 0),
+    }
+
+
+def _patience(tally: Tally) -> dict[str, Any]:
+    """What the next attempt goes on with, lest a dead source be asked for ever."""
+    return {
+        "faults": tally.faults,
+        "throttles": tally.throttles,
+        "faulted_at": tally.faulted_at,
+    }
+
+
+def stop(conn: Connection, job: Job, error: BaseException, tally: Tally) -> Job:
     """End the job as failed, with its reason in ``ops.sync_errors``."""
     category = error.category if isinstance(error, CrmWarehouseError) else "internal"
     # Only our own messages are known to be free of personal data.
@@ -212,7 +298,9 @@ def stop(conn: Connection, job: Job, error: BaseException, requests: int) -> Job
             resume_at=None,
             error_type=category,
             error_message=message,
-            requests=requests,
+            guard=error.guard if isinstance(error, GuardError) else None,
+            **spent(job, tally),
+            **_patience(tally),
         )
         trace = "".join(traceback.format_tb(error.__traceback__))
         conn.execute(
@@ -230,9 +318,9 @@ def stop(conn: Connection, job: Job, error: BaseException, requests: int) -> Job
 
 
 def park(
-    conn: Connection, job: Job, resume_at: datetime, reason: str, requests: int
+    conn: Connection, job: Job, resume_at: datetime, reason: str, tally: Tally
 ) -> Job:
-    """Leave the job waiting for quota until ``resume_at``."""
+    """Leave the job waiting until ``resume_at``."""
     with conn.transaction():
         parked = change(
             conn,
@@ -242,7 +330,9 @@ def park(
             resume_at=resume_at,
             error_type=None,
             error_message=reason,
-            requests=requests,
+            guard=None,
+            **spent(job, tally),
+            **_patience(tally),
         )
         audit(conn, parked, "job.waiting", resume_at=resume_at.isoformat())
     return parked

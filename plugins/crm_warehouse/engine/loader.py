@@ -14,9 +14,10 @@ from crm_warehouse.engine.chunk import Chunk, Entry, refuse
 from crm_warehouse.engine.deletions import mark_deleted
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.row_merge import LinkMerge, RowMerge, Written
-from crm_warehouse.engine.share import hold_rows, share_links
+from crm_warehouse.engine.share import hold_rows, prefer_indexes, share_links
 from crm_warehouse.spec import Entity
 
 #: What one odd record can make PostgreSQL refuse; such a record is found by halving.
@@ -27,7 +28,7 @@ _REFUSALS = (
 )
 _COPY_ERRORS = sql.SQL(
     "COPY chunk_errors (source_id, fingerprint, severity, error_type, error_message,"
-    " field, record_data) FROM STDIN"
+    " field, record_data, rule, page, observed_at) FROM STDIN"
 )
 
 
@@ -68,6 +69,7 @@ class Loader:
         self._entity = entity
         self._with_raw = with_raw
         self._names = {"source_system": source_system, "entity_type": entity.name}
+        self._tried_with = mapping.digest
         self._merge_raw = query("merge_raw", table=sql.Identifier(entity.raw_table))
         self._resolve_errors = query(
             "resolve_errors", current=_is_current(entity, with_raw=with_raw)
@@ -114,7 +116,7 @@ class Loader:
         with self._conn.transaction():
             hold_rows(self._conn, **self._names)
             share_links(self._conn, self._entity)
-            self._prefer_indexes()
+            prefer_indexes(self._conn)
             counts = self._merge(job, list(chunk))
             deleted = mark_deleted(self._conn, job, self._entity, gone) if gone else 0
             self._conn.execute(
@@ -139,15 +141,9 @@ class Loader:
                 new_rejects=counts.new_rejects,
                 warnings=chunk.warnings,
                 requests=chunk.requests,
+                retries=chunk.retries,
                 last_version=chunk.last_version,
             )
-
-    def _prefer_indexes(self) -> None:
-        # A chunk touches few rows of a table that may be large, empty a moment ago or
-        # both: statistics mislead the planner into reading the table once per chunk,
-        # or once per record. Index look-ups are right in every case.
-        for method in ("hashjoin", "mergejoin", "seqscan", "bitmapscan"):
-            self._conn.execute(f"SET LOCAL enable_{method} = off")
 
     def _merge(self, job: Job, entries: Sequence[Entry]) -> _Counts:
         """Merge; an entry that PostgreSQL refuses is found by halving and rejected."""
@@ -166,7 +162,12 @@ class Loader:
         return counts
 
     def _merge_once(self, job: Job, entries: Sequence[Entry]) -> _Counts:
-        values = {**self._names, "job_id": job.id}
+        values = {
+            **self._names,
+            "job_id": job.id,
+            "tried_with": self._tried_with,
+            "replay": not self._with_raw,
+        }
         counts = _Counts()
         stored = [e for e in entries if e.source_id is not None and not _is_refused(e)]
         with self._conn.cursor() as cursor:
@@ -194,7 +195,7 @@ class Loader:
     ) -> Written:
         """Merge all rows that the entries make, parents first."""
         repeated = [entry.source_id for entry in entries if entry.repeated]
-        values = {**values, "repeated": repeated, "replay": not self._with_raw}
+        values = {**values, "repeated": repeated}
         besides: set[str] = set()
         for index, merge in enumerate(self._also):
             made = ((e, e.row.also[index]) for e in entries if e.row.also)
@@ -220,7 +221,8 @@ class Loader:
 
 def _is_current(entity: Entity, *, with_raw: bool) -> sql.Composable:
     if not with_raw:
-        return sql.SQL("true")  # what is replayed is what raw holds
+        # What is replayed is what raw holds. What PostgreSQL refused, it does not.
+        return sql.SQL("s.error_type <> 'refused_by_warehouse'")
     return sql.SQL(
         "EXISTS (SELECT FROM raw.{table} AS r WHERE r.source_id = c.source_id"
         " AND r.source_system = %(source_system)s AND r.payload_hash = c.payload_hash)"
@@ -234,15 +236,28 @@ def _is_refused(entry: Entry) -> bool:
 
 def _error_rows(entry: Entry) -> list[tuple[str | None, ...]]:
     """What ``chunk_errors`` takes of an entry: its reject, or its warnings."""
-    head = (entry.source_id, entry.fingerprint)
     reject = entry.row.reject
     if reject is not None:
         exact = entry.payload.exact
         data = entry.payload.text if exact is None else exact.decode()
-        return [(*head, "error", reject.error_type, reject.message, reject.field, data)]
+        return [_error_row(entry, "error", reject, data)]
     by_kind = {(w.error_type, w.field): w for w in entry.row.warnings}
     by_field = {w.field: w for w in by_kind.values()}
-    return [
-        (*head, "warning", w.error_type, w.message, w.field, None)
-        for w in by_field.values()
-    ]
+    return [_error_row(entry, "warning", w, None) for w in by_field.values()]
+
+
+def _error_row(
+    entry: Entry, severity: str, problem: Problem, data: str | None
+) -> tuple[str | None, ...]:
+    return (
+        entry.source_id,
+        entry.fingerprint,
+        severity,
+        problem.error_type,
+        problem.message,
+        problem.field,
+        data,
+        problem.rule,
+        entry.page,
+        entry.observed_at,
+    )

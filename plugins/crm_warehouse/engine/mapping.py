@@ -5,11 +5,12 @@ the mapping says where each value stands. What is compiled is a list of small cl
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crm_warehouse.engine import normalize, payload, values
+from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.record_paths import (
     LONGEST_ID,
     getter,
@@ -17,22 +18,14 @@ from crm_warehouse.engine.record_paths import (
     links_getter,
     usable_id,
 )
-from crm_warehouse.spec import Entity, FieldMap, OnError
+from crm_warehouse.engine.rules import Check
+from crm_warehouse.engine.values import NULL
+from crm_warehouse.errors import Action, CrmWarehouseError
+from crm_warehouse.spec import ON_ERRORS, Entity, FieldMap, OnError
 from crm_warehouse.unified import UNIFIED
 
-#: NULL in COPY's text; a control character, because the usual ``\\N`` would make every
-#: row look as if it had something to escape.
-NULL = "\x01"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _WARN_ID = 255
-
-
-class Problem(NamedTuple):
-    """A field that could not be used, or the reason of a reject."""
-
-    error_type: str
-    message: str
-    field: str
 
 
 class Row(NamedTuple):
@@ -53,8 +46,11 @@ class Row(NamedTuple):
     also: "tuple[Row, ...]" = ()
 
 
-class RejectError(Exception):
+class RejectError(CrmWarehouseError):
     """Internal: leaves the mapping of a record that cannot be a row."""
+
+    category = "reject"
+    action = Action.REJECT
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.error_type)
@@ -74,6 +70,16 @@ class _Field:
 
 
 @dataclass(frozen=True, slots=True)
+class _Bound:
+    """A rule at the place of its column in a row."""
+
+    index: int
+    passes: Callable[[str], bool]
+    on_error: OnError
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class _Derived:
     column: str
     index: int
@@ -88,6 +94,7 @@ class Mapping:
     Args:
         entity: What to map, and where to.
         region: Country of phone numbers without a prefix.
+        checks: Validation rules of the entity, compiled; each is about one column.
 
     Attributes:
         into: The unified table.
@@ -95,14 +102,17 @@ class Mapping:
         column_types: Their PostgreSQL types.
         links: Parents of which a record may have several. Their lists follow the
             columns in a row, as jsonb, and count in its hash.
+        digest: Changes when records may map otherwise than before.
         also: Mappings of the same records into other tables.
     """
 
-    def __init__(self, entity: Entity, region: str) -> None:
+    def __init__(
+        self, entity: Entity, region: str, checks: Sequence[Check] = ()
+    ) -> None:
         schema = UNIFIED[entity.into]()
         self.into = entity.into
         self.links = entity.links
-        self.also = [Mapping(view, region) for view in entity.views()[:-1]]
+        self.also = [Mapping(view, region, checks) for view in entity.views()[:-1]]
         self._links = [links_getter(link) for link in entity.links]
         self._fields: list[_Field] = []
         self._derived: list[_Derived] = []
@@ -123,6 +133,27 @@ class Mapping:
         self.column_types += ["text"] * len(self._derived)
         self._id = getter(entity.id_path)
         self._version = getter(entity.version_path) if entity.version_path else None
+        own = [check for check in checks if check.table == entity.into]
+        self._checks = self._bind(own, range(len(self._fields)))
+        self._late_checks = self._bind(own, range(len(self._fields), len(self.columns)))
+        self.digest = _digest(entity, region, checks)
+
+    def _bind(self, checks: Sequence[Check], columns: range) -> list[_Bound]:
+        """Rules about these columns, those that reject first."""
+        places = [(check, self.columns.index(check.column)) for check in checks]
+        return [
+            _Bound(
+                index,
+                check.passes,
+                check.on_error,
+                Problem(
+                    "validation_rule", check.message, check.column, check.rule.name
+                ),
+            )
+            for on_error in ON_ERRORS
+            for check, index in places
+            if index in columns and check.on_error == on_error
+        ]
 
     def source_id(self, record: Any) -> str | None:
         """Id of the record as text, or None when it has no usable one."""
@@ -166,8 +197,14 @@ class Mapping:
             warnings.append(_too_long("source_id", _WARN_ID))
         try:
             row = [_value(field, record, warnings) for field in self._fields]
+            for check in self._checks:
+                if not check.passes(row[check.index]):
+                    _break(check, row, warnings)
             for derived in self._derived:
                 row.append(self._normalize(derived, row, warnings))
+            for check in self._late_checks:
+                if not check.passes(row[check.index]):
+                    _break(check, row, warnings)
             row += [values.json(links(record)) for links in self._links]
         except RejectError as error:
             return Row(None, None, error.problem, [])
@@ -276,6 +313,29 @@ def _derive(kind: str, index: int, region: str) -> _Derived:
         "invalid_phone",
         "not a valid phone number; kept as sent",
     )
+
+
+def _break(check: _Bound, row: list[str], warnings: list[Problem]) -> None:
+    """Do what the rule says of a value that does not pass."""
+    if check.on_error == "reject":
+        raise RejectError(check.problem)
+    if check.on_error == "set_null":
+        row[check.index] = NULL
+    warnings.append(check.problem)
+
+
+def _digest(entity: Entity, region: str, checks: Sequence[Check]) -> str:
+    parts = (
+        entity.into,
+        entity.id_path,
+        entity.version_path,
+        entity.fields,
+        entity.also,
+        entity.links,
+        region,
+        sorted(repr(check.rule) for check in checks),
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _value(field: _Field, record: Any, warnings: list[Problem]) -> str:

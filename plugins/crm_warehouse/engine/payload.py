@@ -9,6 +9,8 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import orjson
@@ -52,7 +54,13 @@ def encode(record: Any) -> Payload:
 
 def decode(text: str, exact: bytes | None) -> Any:
     """The record that :func:`encode` stored."""
-    return json.loads(exact) if exact is not None else orjson.loads(text)
+    return decode_exact(exact) if exact is not None else orjson.loads(text)
+
+
+def decode_exact(text: str | bytes) -> Any:
+    """The record of exact JSON, as rejects are kept: any characters and integers."""
+    with _deep_recursion():
+        return json.loads(text)
 
 
 def clean(value: Any) -> Any:
@@ -89,13 +97,19 @@ def _has_odd_number(value: Any) -> bool:
     return isinstance(value, list) and any(map(_has_odd_number, value))
 
 
-def _encode_odd(record: Any) -> Payload:
-    # The page's decoder takes some thousand levels; Python's own limit is lower.
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """The page's decoder takes some thousand levels; Python's own limit is lower."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + _DEPTH)
     try:
-        exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
-        text = clean_json(record)
+        yield
     finally:
         sys.setrecursionlimit(limit)
+
+
+def _encode_odd(record: Any) -> Payload:
+    with _deep_recursion():
+        exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+        text = clean_json(record)
     return Payload(text, exact, hashlib.sha256(exact).hexdigest())

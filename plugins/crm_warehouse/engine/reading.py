@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crm_warehouse.clients.interface import Page, SourceClient, Window
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.engine import jobs
-from crm_warehouse.engine.chunk import Chunk, SeenIds
+from crm_warehouse.engine.chunk import Chunk, SeenIds, place_of
+from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
@@ -37,9 +39,11 @@ class Reader:
     loader: Loader
     mapping: Mapping
     seen: SeenIds
+    guards: Guards
     page_size: int
     progress: Callable[[Job], None]
     stop: threading.Event
+    tally: Tally
     anonymous_repeats: int = 0
 
     def read(self) -> Job:
@@ -50,6 +54,7 @@ class Reader:
 
         Raises:
             IncompleteReadError: The list keeps ending before all its records came.
+            GuardError: What comes looks like harm.
         """
         distinct = 0
         for _ in range(_REREADS + 1):
@@ -112,7 +117,7 @@ class Reader:
                 self._write(chunk, last)
                 return last.total if last else None
             if last is None:
-                self._fix_window(page)
+                self._begin(page)
             if not len(chunk):
                 due = time.monotonic() + _CHUNK_SECONDS
             last = page
@@ -123,8 +128,9 @@ class Reader:
     def _add(self, chunk: Chunk, page: Page) -> None:
         chunk.requests += page.requests
         repeats = chunk.anonymous_repeats
+        place = place_of(self.entity.path, page.checkpoint)
         for record in page.records:
-            chunk.add(record, page.observed_at, indexed=page.indexed)
+            chunk.add(record, page.observed_at, indexed=page.indexed, page=place)
         self.anonymous_repeats += chunk.anonymous_repeats - repeats
 
     def _is_full(self, chunk: Chunk) -> bool:
@@ -140,15 +146,22 @@ class Reader:
     def _write(self, chunk: Chunk, last: Page | None) -> Chunk:
         """Commit the chunk with the checkpoint behind its last page."""
         if last is not None and chunk.requests:
+            self.guards.check_volume(self._distinct())
+            self.guards.check_chunk(chunk, self.mapping)
+            chunk.retries = self.tally.retries - self.job.retries
             self.job = self.loader.write(self.job, chunk, last.checkpoint)
             self.progress(self.job)
         return Chunk(self.mapping, self.seen)
 
-    def _fix_window(self, page: Page) -> None:
-        """The window ends at the source's clock when it first answered."""
+    def _begin(self, page: Page) -> None:
+        """The window ends at the source's clock when it first answered.
+
+        What that answer announces may be too much to be believed.
+        """
         if self.job.window_end is None:
             # Too early costs an overlap; a clock that is ahead would cost records.
             end: datetime = min(page.source_time or page.observed_at, page.observed_at)
             self.job = jobs.change(
                 self.conn, "set_window_end", self.job, window_end=end
             )
+        self.guards.check_volume(page.total or 0, announced=True)

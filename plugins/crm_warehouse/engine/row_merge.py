@@ -7,9 +7,10 @@ import psycopg
 from psycopg import sql
 
 from crm_warehouse.engine.chunk import Entry
-from crm_warehouse.engine.mapping import NULL, Mapping, Row
+from crm_warehouse.engine.mapping import Mapping, Row
 from crm_warehouse.engine.queries import columns, query
 from crm_warehouse.engine.record_paths import link_column
+from crm_warehouse.engine.values import NULL
 from crm_warehouse.unified import LINK_TABLES, links_of
 
 

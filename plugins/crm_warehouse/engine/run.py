@@ -6,11 +6,15 @@ from typing import Any
 
 from crm_warehouse.clients.interface import ClientFactory
 from crm_warehouse.engine import jobs
+from crm_warehouse.engine.breaker import Breaker
 from crm_warehouse.engine.chunk import SeenIds
+from crm_warehouse.engine.gate import Patience, QuotaGate
 from crm_warehouse.engine.job import SyncResult
+from crm_warehouse.engine.job_gate import JobGate
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
-from crm_warehouse.errors import FencedError, QuotaWaitError
+from crm_warehouse.errors import FencedError, WaitError
+from crm_warehouse.spec import Source
 
 #: Called when the job is claimed and after each committed chunk, with its counters.
 Progress = Callable[[SyncResult], None]
@@ -32,23 +36,23 @@ class JobRun(ABC):
 
     Attributes:
         job: The job's row as last committed.
-        uncounted_requests: Requests that no chunk has counted yet.
+        tally: What its requests came to, counted in its row or not yet.
     """
 
     def __init__(self, conn: Connection, job: Job, progress: Progress | None) -> None:
         self._conn = conn
         self._progress = progress
         self.job = job
-        self.uncounted_requests = 0
+        self.tally = job.tally()
 
     @abstractmethod
     def work(
-        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+        self, conninfo: str, open_client: ClientFactory, patience: Patience
     ) -> Job:
         """Do the job to its end."""
 
     def execute(
-        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+        self, conninfo: str, open_client: ClientFactory, patience: Patience
     ) -> SyncResult:
         """Work, and record whatever becomes of it.
 
@@ -57,14 +61,14 @@ class JobRun(ABC):
         """
         try:
             self.note(self.job)
-            self.job = self.work(conninfo, open_client, max_wait_seconds)
-        except QuotaWaitError as wait:
+            self.job = self.work(conninfo, open_client, patience)
+        except WaitError as wait:
             self.job = jobs.park(
                 self._conn,
                 self.job,
                 wait.resume_at,
                 wait.reason,
-                self.uncounted_requests,
+                self.tally,
             )
         except FencedError:
             raise
@@ -75,9 +79,17 @@ class JobRun(ABC):
 
     def note(self, job: Job) -> None:
         """Take over the job's new row, and tell of it."""
+        if job.chunks > self.job.chunks:
+            self.tally.progressed()
         self.job = job
         if self._progress is not None:
             self._progress(job.result())
+
+    def open_gate(self, quota: QuotaGate, source: Source) -> JobGate:
+        """The gate of this job around its quota."""
+        job = self.job
+        breaker = Breaker(quota.conn, source, job.source_system, job.entity_type)
+        return JobGate(quota, breaker, self.tally)
 
     def _fail(self, error: Exception) -> None:
         """Record the failure, unless the warehouse cannot be written to just now.
@@ -86,7 +98,7 @@ class JobRun(ABC):
         """
         if self._conn.closed:
             return
-        jobs.stop(self._conn, self.job, error, self.uncounted_requests)
+        jobs.stop(self._conn, self.job, error, self.tally)
 
 
 def load_seen(conn: Connection, job: Job) -> SeenIds:

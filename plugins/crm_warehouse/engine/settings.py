@@ -13,6 +13,8 @@ from crm_warehouse.errors import ConfigurationError, SyncDisabledError
 
 #: Limits of the owner for records asked for per request.
 SMALLEST_BATCH, LARGEST_BATCH = 1, 1000
+#: So many times the largest of many jobs: an import, not a busy day.
+_MAX_VOLUME_FACTOR = 10.0
 
 
 class _ConfigSchema(Schema):
@@ -22,6 +24,7 @@ class _ConfigSchema(Schema):
         strict=True, validate=validate.Range(SMALLEST_BATCH, LARGEST_BATCH)
     )
     max_delete_share = fields.Float(validate=validate.Range(0, 1))
+    max_volume_factor = fields.Float(validate=validate.Range(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,13 @@ class Settings:
 
     Attributes:
         page_size: Records asked for per request, never above what the API allows.
-        max_delete_share: Largest share of live rows that a full load may delete.
+        max_delete_share: Largest share of live rows that a job may delete.
+        max_volume_factor: How many times as much as the jobs before one may bring.
     """
 
     page_size: int
     max_delete_share: float
+    max_volume_factor: float
 
 
 def load(conn: Connection, request: SyncRequest) -> Settings:
@@ -72,6 +77,7 @@ def load(conn: Connection, request: SyncRequest) -> Settings:
     return Settings(
         page_size=min(size, request.source.paging.max_size),
         max_delete_share=config.get("max_delete_share", entity.deletes.max_share),
+        max_volume_factor=config.get("max_volume_factor", _MAX_VOLUME_FACTOR),
     )
 
 

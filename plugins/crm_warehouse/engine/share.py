@@ -1,4 +1,4 @@
-"""Who waits for whom: locks that transactions of several jobs take in one order.
+"""What transactions that write have in common: the order of their locks, and plans.
 
 First the entity's rows, then links by table name. Each is held until COMMIT.
 """
@@ -20,6 +20,17 @@ def share_links(conn: Connection, entity: Entity) -> None:
     tables = {view.into for view in entity.views()} | set(_link_tables(entity))
     for table in sorted(tables):
         conn.execute(query("share_links"), {"table": table})
+
+
+def prefer_indexes(conn: Connection) -> None:
+    """Let the planner use look-ups only, until the transaction ends.
+
+    A chunk touches few rows of a table that may be large, empty a moment ago or both:
+    statistics mislead the planner into reading the table once per chunk, or once per
+    record. Index look-ups are right in every case.
+    """
+    for method in ("hashjoin", "mergejoin", "seqscan", "bitmapscan"):
+        conn.execute(f"SET LOCAL enable_{method} = off")
 
 
 def links_about(entity: Entity) -> list[Link]:

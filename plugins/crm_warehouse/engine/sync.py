@@ -3,6 +3,7 @@
 import threading
 from contextlib import closing
 from datetime import datetime
+from typing import Any
 
 import psycopg
 
@@ -11,7 +12,13 @@ from crm_warehouse.engine import jobs, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
-from crm_warehouse.engine.gate import QuotaGate, with_options
+from crm_warehouse.engine.gate import (
+    PAUSE_SECONDS,
+    Patience,
+    QuotaGate,
+    with_options,
+)
+from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -20,6 +27,7 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import Reader
 from crm_warehouse.engine.replay import Replayer
+from crm_warehouse.engine.rule_store import job_mapping
 from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
 from crm_warehouse.engine.settings import Settings
 from crm_warehouse.errors import ConfigurationError
@@ -32,6 +40,7 @@ def run_sync(
     conninfo: str,
     open_client: ClientFactory,
     max_wait_seconds: float = 0.0,
+    max_pause_seconds: float = PAUSE_SECONDS,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Load one entity, exactly once, resuming what died.
@@ -41,6 +50,8 @@ def run_sync(
         conninfo: libpq connection string of the warehouse.
         open_client: Builds the client around the job's gate.
         max_wait_seconds: Longest wait for quota inside this call.
+        max_pause_seconds: Longest pause in it that the source or the retry policy
+            asks for.
         progress: Called when the job is claimed and after each chunk.
 
     Returns:
@@ -59,9 +70,13 @@ def run_sync(
     ) as conn:
         chosen = settings.load(conn, request)
         with entity_lock(conn, request):
-            job = _claim(conn, request, chosen)
+            arguments = _arguments(request, chosen)
+            if (ended := jobs.ended(conn, request, arguments)) is not None:
+                return ended.result()
+            job = _claim(conn, request, arguments)
             run = _SyncRun(conn, request, chosen, job, progress)
-            return run.execute(conninfo, open_client, max_wait_seconds)
+            patience = Patience(max_wait_seconds, max_pause_seconds)
+            return run.execute(conninfo, open_client, patience)
 
 
 def check(request: SyncRequest) -> None:
@@ -82,12 +97,17 @@ def check(request: SyncRequest) -> None:
         )
 
 
-def _claim(conn: Connection, request: SyncRequest, chosen: Settings) -> Job:
+def _arguments(request: SyncRequest, chosen: Settings) -> dict[str, Any]:
     since = request.since.isoformat() if request.since else None
+    return {"since": since, "page_size": chosen.page_size}
+
+
+def _claim(conn: Connection, request: SyncRequest, arguments: dict[str, Any]) -> Job:
     return jobs.claim(
         conn,
         request,
-        arguments={"since": since, "page_size": chosen.page_size},
+        arguments=arguments,
+        only=request.job_id,
         window_start=_window_start(conn, request),
         spec=as_json(request.source, request.entity),
     )
@@ -125,12 +145,12 @@ class _SyncRun(JobRun):
         self._settings = chosen
 
     def work(
-        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+        self, conninfo: str, open_client: ClientFactory, patience: Patience
     ) -> Job:
         """Read the window, or replay."""
         if self._request.mode == "replay":
             return self._replay()
-        return self._read(conninfo, open_client, max_wait_seconds)
+        return self._read(conninfo, open_client, patience)
 
     def _replay(self) -> Job:
         mapping, loader, seen = self._tools()
@@ -143,22 +163,26 @@ class _SyncRun(JobRun):
             seen,
             self.note,
         ).replay()
-        return finish(self._conn, job, self._request.entity, Absences([], []), 0)
+        return finish(self._conn, job, self._request.entity, Absences([], []))
 
     def _read(
-        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+        self, conninfo: str, open_client: ClientFactory, patience: Patience
     ) -> Job:
         stop = threading.Event()
         request = self._request
-        gate = QuotaGate(
+        quota = QuotaGate(
             conninfo,
             request.source_system,
             request.source.quotas,
-            max_wait_seconds,
             stop,
+            asker=request.entity_type,
+            webhook_share=request.source.webhook_share,
+            patience=patience,
         )
+        gate = self.open_gate(quota, request.source)
         with closing(gate), closing(open_client(gate)) as client:
             mapping, loader, seen = self._tools()
+            guards = Guards(self._conn, self.job, request.entity, self._settings)
             reader = Reader(
                 self._conn,
                 self.job,
@@ -167,9 +191,11 @@ class _SyncRun(JobRun):
                 loader,
                 mapping,
                 seen,
+                guards,
                 self._settings.page_size,
                 self.note,
                 stop,
+                self.tally,
             )
             self.job = reader.read()
             absences = Absences([], [])
@@ -181,7 +207,7 @@ class _SyncRun(JobRun):
                     client,
                     gate,
                     stop,
-                    self._settings.max_delete_share,
+                    guards,
                 )
                 absences = self._find_absences(check, Chunk(mapping, seen), loader)
         return finish(
@@ -189,23 +215,20 @@ class _SyncRun(JobRun):
             self.job,
             request.entity,
             absences,
-            self.uncounted_requests,
+            **jobs.spent(self.job, self.tally),
         )
 
     def _find_absences(
         self, check: AbsenceCheck, found_alive: Chunk, loader: Loader
     ) -> Absences:
-        try:
-            absences = check.find(found_alive)
-        finally:
-            self.uncounted_requests += check.requests
+        absences = check.find(found_alive)
         if len(found_alive):
             self.job = loader.write(self.job, found_alive, self.job.checkpoint)
         return absences
 
     def _tools(self) -> tuple[Mapping, Loader, SeenIds]:
         request = self._request
-        mapping = Mapping(request.entity, request.source.region)
+        mapping = job_mapping(self._conn, self.job, request.source, request.entity)
         loader = Loader(
             self._conn,
             request.entity,

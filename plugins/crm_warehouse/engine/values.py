@@ -16,6 +16,10 @@ from crm_warehouse.engine import payload
 
 Converter = Callable[[Any], str]
 
+#: NULL in COPY's text; a control character, because the usual ``\\N`` would make every
+#: row look as if it had something to escape.
+NULL = "\x01"
+
 #: numeric(12,2): ten digits before the point.
 _LARGEST_AMOUNT = Decimal(10) ** 10
 _CENT = Decimal("0.01")

@@ -20,7 +20,13 @@ from crm_warehouse.engine import jobs, settings
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import end, link_rows
-from crm_warehouse.engine.gate import QuotaGate, with_options
+from crm_warehouse.engine.gate import (
+    PAUSE_SECONDS,
+    Patience,
+    QuotaGate,
+    with_options,
+)
+from crm_warehouse.engine.guards import ALWAYS_DELETED, CONTROL_IDS, Guards
 from crm_warehouse.engine.inbox import explode_deliveries
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.jobs import Connection, Job
@@ -29,10 +35,13 @@ from crm_warehouse.engine.lock import entity_lock
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
+from crm_warehouse.engine.rule_store import job_mapping
 from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
 from crm_warehouse.errors import (
     AuthenticationError,
     ConfigurationError,
+    CrmWarehouseError,
+    GuardError,
     RequestRefusedError,
     SourceError,
     SyncDisabledError,
@@ -49,6 +58,7 @@ def merge_webhooks(
     conninfo: str,
     open_client: ClientFactory,
     max_wait_seconds: float = 0.0,
+    max_pause_seconds: float = PAUSE_SECONDS,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Merge everything that webhooks announced until now, once.
@@ -58,6 +68,8 @@ def merge_webhooks(
         conninfo: libpq connection string of the warehouse.
         open_client: Builds the client around the job's gate.
         max_wait_seconds: Longest wait for quota inside this call.
+        max_pause_seconds: Longest pause in it that the source or the retry policy
+            asks for.
         progress: Called when the job is claimed and after each batch.
 
     Returns:
@@ -83,15 +95,33 @@ def merge_webhooks(
     ):
         job = jobs.claim(conn, request, arguments={})
         run = _WebhookRun(conn, request, job, progress)
-        return run.execute(conninfo, open_client, max_wait_seconds)
+        patience = Patience(max_wait_seconds, max_pause_seconds)
+        return run.execute(conninfo, open_client, patience)
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Records of one entity to be read again."""
+    """Records of one entity to be read again.
+
+    Attributes:
+        control: Others that live here, to be asked for when none of these exists.
+    """
 
     entity: Entity
     source_ids: list[str]
+    control: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the source has of a batch.
+
+    Attributes:
+        silent: Neither a record of the batch nor one of its control.
+    """
+
+    found: Found
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +131,7 @@ class _Refused:
     error: SourceError
 
 
-_Answer = Found | _Refused
+_Answer = _Read | _Refused
 
 
 class _WebhookRun(JobRun):
@@ -119,10 +149,11 @@ class _WebhookRun(JobRun):
         self._seen = SeenIds()
         self._tools: dict[str, tuple[Mapping, Loader]] = {}
         self._entities: dict[str, Entity] = {}
-        self._refusals: dict[str, SourceError] = {}
+        self._guards: dict[str, Guards] = {}
+        self._refusals: dict[str, CrmWarehouseError] = {}
 
     def work(
-        self, conninfo: str, open_client: ClientFactory, max_wait_seconds: float
+        self, conninfo: str, open_client: ClientFactory, patience: Patience
     ) -> Job:
         """Merge batch after batch until no event is pending.
 
@@ -134,13 +165,16 @@ class _WebhookRun(JobRun):
         explode_deliveries(self._conn, request)
         self._ignore_others()
         self._seen = load_seen(self._conn, self.job)
-        gate = QuotaGate(
+        quota = QuotaGate(
             conninfo,
             request.source_system,
             request.source.quotas,
-            max_wait_seconds,
             stop,
+            asker=request.entity_type,
+            webhook_share=request.source.webhook_share,
+            patience=patience,
         )
+        gate = self.open_gate(quota, request.source)
         with closing(gate), closing(open_client(gate)) as client:
             while batches := self._pending():
                 self._merge(client, batches, stop)
@@ -157,8 +191,9 @@ class _WebhookRun(JobRun):
                 request.source, entity, request.source_system, "incremental"
             )
             with contextlib.suppress(SyncDisabledError):
-                settings.load(self._conn, asked)
+                chosen = settings.load(self._conn, asked)
                 found[name] = entity
+                self._guards[name] = Guards(self._conn, self.job, entity, chosen)
         return found
 
     def _ignore_others(self) -> None:
@@ -180,7 +215,15 @@ class _WebhookRun(JobRun):
         ids: dict[str, list[str]] = {}
         for entity, source_id in self._conn.execute(query("pending_objects"), values):
             ids.setdefault(entity, []).append(source_id)
-        return [_Batch(self._entities[name], found) for name, found in ids.items()]
+        return [
+            _Batch(self._entities[name], found, self._control(name, found))
+            for name, found in ids.items()
+        ]
+
+    def _control(self, name: str, source_ids: list[str]) -> list[str]:
+        if len(source_ids) <= ALWAYS_DELETED:
+            return []
+        return self._guards[name].live_beside(source_ids, CONTROL_IDS)
 
     def _merge(
         self,
@@ -192,11 +235,14 @@ class _WebhookRun(JobRun):
         answers = ReadAhead(_read(client, batches), stop)
         try:
             for batch in batches:
-                found = self._next(answers)
-                if isinstance(found, Found):
-                    self.note(self._write(batch, found))
-                else:
-                    self._refusals[batch.entity.name] = found.error
+                answer = self._next(answers)
+                if isinstance(answer, _Refused):
+                    self._refusals[batch.entity.name] = answer.error
+                    continue
+                try:
+                    self.note(self._write(batch, answer))
+                except GuardError as error:
+                    self._refusals[batch.entity.name] = error
         except BaseException:
             stop.set()
             raise
@@ -213,10 +259,14 @@ class _WebhookRun(JobRun):
             assert found is not None  # noqa: S101  one answer comes for each batch
             return found
 
-    def _write(self, batch: _Batch, found: Found) -> Job:
+    def _write(self, batch: _Batch, answer: _Read) -> Job:
+        found = answer.found
+        guards = self._guards[batch.entity.name]
+        guards.check_gone(found.missing, silent=answer.silent)
         mapping, loader = self._tools_of(batch.entity)
         chunk = Chunk(mapping, self._seen, scope=f"{batch.entity.name}:")
         chunk.requests = found.requests
+        chunk.retries = self.tally.retries - self.job.retries
         for record in found.records:
             chunk.add(record, found.observed_at)
         gone = Gone(found.missing, found.observed_at)
@@ -237,7 +287,7 @@ class _WebhookRun(JobRun):
         """Mapping and loader; a loader owns the session's temporary tables."""
         known = self._tools.get(entity.name)
         if known is None:
-            mapping = Mapping(entity, self._request.source.region)
+            mapping = job_mapping(self._conn, self.job, self._request.source, entity)
             loader = Loader(
                 self._conn,
                 entity,
@@ -254,13 +304,23 @@ class _WebhookRun(JobRun):
         with self._conn.transaction():
             entities = list(self._entities.values())
             link_rows(self._conn, request.source_system, entities)
-            return end(self._conn, self.job, deleted=0, requests=0)
+            spent = jobs.spent(self.job, self.tally)
+            return end(self._conn, self.job, deleted=0, **spent)
 
 
 def _read(client: SourceClient, batches: Sequence[_Batch]) -> Iterator[_Answer]:
     """What the source has of each batch, or that it refuses the entity."""
     for batch in batches:
         try:
-            yield client.fetch_many(batch.entity, batch.source_ids)
+            yield _ask(client, batch)
         except (AuthenticationError, RequestRefusedError) as error:
             yield _Refused(error)
+
+
+def _ask(client: SourceClient, batch: _Batch) -> _Read:
+    """Read a batch; a source that finds nothing is asked for what must be there."""
+    found = client.fetch_many(batch.entity, batch.source_ids)
+    if found.records or not batch.control:
+        return _Read(found, silent=False)
+    control = client.fetch_many(batch.entity, batch.control)
+    return _Read(found, silent=not control.records)

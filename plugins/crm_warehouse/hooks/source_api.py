@@ -1,12 +1,15 @@
 """What the hooks of all source systems share."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, NoReturn
 
 from airflow.providers.http.hooks.http import HttpHook
 
 from crm_warehouse.clients.interface import ClientFactory, Window
+from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_factory
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.errors import CrmWarehouseError, TransientSourceError
 from crm_warehouse.hooks.conversion import plain_connection
 from crm_warehouse.source_files import default_directory, load_source
@@ -72,6 +75,9 @@ class SourceApiHook(HttpHook):
 class _ImpatientGate:
     """Lets requests pass at once and never waits: a person looks at a spinner."""
 
+    def __init__(self) -> None:
+        self.tally = Tally()
+
     def take(self, kind: str = "") -> None:
         """Allow the request."""
 
@@ -82,3 +88,16 @@ class _ImpatientGate:
     def pause(self, seconds: float, reason: str) -> NoReturn:
         """Give up instead of waiting."""
         raise TransientSourceError(f"{reason}; try again in {seconds:.0f} s")
+
+    def hold(self, seconds: float, reason: str, kind: str = "") -> None:
+        """Tell nobody: there is no warehouse here."""
+
+    def learn(self, allowances: Sequence[Allowance]) -> None:
+        """Nothing is counted."""
+
+    def answered(self) -> None:
+        """No news."""
+
+    def failed(self, reason: str) -> bool:  # noqa: ARG002
+        """No others ask, so that there is nobody to wait for."""
+        return False

@@ -1,5 +1,6 @@
 """What every task that lets the engine load something has in common."""
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
@@ -8,14 +9,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 from crm_warehouse.errors import SyncDisabledError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow.sdk import Context
 
     from crm_warehouse.engine.job import SyncResult
 
-#: Longest wait for quota that keeps the worker slot. Giving it back and getting it
-#: again costs about as much.
+#: Longest wait, for whatever reason, that keeps the worker slot. Giving it back and
+#: getting it again costs about as much.
 MAX_WAIT_SECONDS = 5.0
 
 
@@ -23,7 +22,7 @@ class LoadOperator(BaseOperator):
     """Run one job of the engine.
 
     Green with status ``success`` or ``partial``; deferred, without a worker slot,
-    while the source's quota is used up; skipped while its configuration is off.
+    while its source may not be asked; skipped while its configuration is off.
     """
 
     ui_color = "#dbeafe"
@@ -58,18 +57,36 @@ class LoadOperator(BaseOperator):
         except SyncDisabledError as error:
             raise AirflowSkipException(str(error)) from error
         if result.resume_at is not None:
-            self._wait_until(result.resume_at)
+            self._wait(context, result)
         return self._report(context, result)
 
     def _log_chunk(self, so_far: "SyncResult") -> None:
         self.log.info("job %d so far: %s", so_far.job_id, _counters(so_far))
 
-    def _wait_until(self, moment: "datetime") -> NoReturn:
-        # Imported here: this module is imported whenever a DAG file is parsed.
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+    def _wait(self, context: "Context", result: "SyncResult") -> NoReturn:
+        """Give the worker slot back until the job may go on; say until when, and why.
 
-        self.log.info("quota used up; the worker slot is free until %s", moment)
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
+        Airflow shows of a trigger its class only: the reason is in the task's log, in
+        the trigger's, and in the XCom ``waiting``.
+        """
+        # Imported here: this module is imported whenever a DAG file is parsed.
+        from crm_warehouse.triggers.wait import WaitTrigger
+
+        moment, reason = result.resume_at, "; ".join(result.errors)
+        assert moment is not None  # noqa: S101  every job that waits has one
+        waiting = {
+            "until": moment.isoformat(),
+            "reason": reason,
+            "job_id": result.job_id,
+        }
+        context["ti"].xcom_push(key="waiting", value=waiting)
+        self.log.info(
+            "job %d waits until %s, without a worker slot: %s",
+            result.job_id,
+            f"{moment.astimezone(UTC):%F %TZ}",
+            reason,
+        )
+        self.defer(trigger=WaitTrigger(moment, reason), method_name="resume")
 
     def _report(self, context: "Context", result: "SyncResult") -> dict[str, Any]:
         summary = result.as_contract()

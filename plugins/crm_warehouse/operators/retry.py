@@ -10,17 +10,14 @@ from crm_warehouse import errors
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Pause before try 2, 3 and 4. Their sum outlives a restart of either side, and ends
-#: about when the next quarter-hourly run would have come anyway.
-DELAYS = (timedelta(minutes=1), timedelta(minutes=4), timedelta(minutes=16))
-
-#: A person must act, or a successor already does: another try only repeats the harm.
-STOP = (
-    errors.ConfigurationError,
-    errors.AuthenticationError,
-    errors.RequestRefusedError,
-    errors.GuardError,
-    errors.FencedError,
+#: Pause before try 2, 3, 4 and 5. The first is short, for a process that died; their
+#: sum outlives a restart of either side, and ends about when the next quarter-hourly
+#: run would have come anyway.
+DELAYS = (
+    timedelta(seconds=15),
+    timedelta(minutes=1),
+    timedelta(minutes=4),
+    timedelta(minutes=16),
 )
 
 
@@ -47,7 +44,7 @@ class SyncRetryPolicy(RetryPolicy):
             context: Not used.
         """
         del max_tries, context
-        if isinstance(exception, STOP):
+        if _action(exception) is errors.Action.STOP:
             return RetryDecision.fail(reason=f"{_category(exception)}: needs a person")
         delay = DELAYS[min(try_number, len(DELAYS)) - 1]
         return RetryDecision.retry(
@@ -63,6 +60,12 @@ class SyncRetryPolicy(RetryPolicy):
         """Inverse of :meth:`serialize`."""
         del data
         return cls()
+
+
+def _action(exception: BaseException) -> errors.Action:
+    if isinstance(exception, errors.CrmWarehouseError):
+        return exception.action
+    return errors.Action.RETRY
 
 
 def _category(exception: BaseException) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import MODES, Mode
+from crm_warehouse.spec import MODES, Guard, Mode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,3 +67,21 @@ def parse_batch_size(text: str, maximum: int) -> int | None:
             f"from 1 to {maximum}, the most this API allows per request"
         )
     return int(text)
+
+
+def parse_override(text: str) -> frozenset[Guard]:
+    """Guards to ignore.
+
+    Args:
+        text: Their names, with commas between.
+
+    Raises:
+        ConfigurationError: There is no such guard.
+    """
+    # Imported here: this module is imported whenever a DAG file is parsed.
+    from crm_warehouse.engine import job
+
+    try:
+        return job.parse_override(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"run parameter override: {error}") from None

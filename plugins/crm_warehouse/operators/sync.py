@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
 from crm_warehouse.operators.schedule import EarlierRun, full_is_due
-from crm_warehouse.operators.settings import parse_batch_size, parse_mode, parse_since
+from crm_warehouse.operators.settings import (
+    parse_batch_size,
+    parse_mode,
+    parse_override,
+    parse_since,
+)
 from crm_warehouse.spec import Entity, Mode, Source
 
 if TYPE_CHECKING:
@@ -24,9 +29,10 @@ class SyncOperator(LoadOperator):
             becomes a full one when the entity's full schedule says so.
         since: ISO 8601 start of the window instead of the watermark, or empty.
         batch_size: Records asked for per request, or empty.
+        override: Guards to ignore, with commas between, or empty.
     """
 
-    template_fields = ("mode", "since", "batch_size")
+    template_fields = ("mode", "since", "batch_size", "override")
 
     def __init__(
         self,
@@ -36,6 +42,7 @@ class SyncOperator(LoadOperator):
         mode: str = "{{ params.mode }}",
         since: str = "{{ params.since or '' }}",
         batch_size: str = "{{ params.batch_size or '' }}",
+        override: str = "{{ (params.override or []) | join(',') }}",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,6 +51,7 @@ class SyncOperator(LoadOperator):
         self.mode = mode
         self.since = since
         self.batch_size = batch_size
+        self.override = override
 
     def run_engine(self, context: "Context") -> "SyncResult":
         """Load the entity.
@@ -62,6 +70,7 @@ class SyncOperator(LoadOperator):
             conninfo=WarehouseHook().conninfo(),
             open_client=hook_of(self.source).client_factory(self.source),
             max_wait_seconds=MAX_WAIT_SECONDS,
+            max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,
         )
 
@@ -77,9 +86,14 @@ class SyncOperator(LoadOperator):
             mode=mode,
             since=parse_since(self.since, mode),
             batch_size=parse_batch_size(self.batch_size, self.source.paging.max_size),
+            override=parse_override(self.override),
             triggered_by="airflow",
+            asked_by=context["dag_run"].triggering_user_name,
             dag_id=task_instance.dag_id,
             run_id=task_instance.run_id,
+            try_number=task_instance.try_number,
+            # Airflow raises max_tries when a run is cleared.
+            first_try=task_instance.max_tries - (self.retries or 0) + 1,
         )
 
     def _mode(self, context: "Context") -> Mode:

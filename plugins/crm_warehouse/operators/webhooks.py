@@ -138,5 +138,6 @@ class MergeWebhooksOperator(LoadOperator):
             conninfo=WarehouseHook().conninfo(),
             open_client=hook.client_factory(self.source),
             max_wait_seconds=MAX_WAIT_SECONDS,
+            max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,
         )

@@ -163,11 +163,24 @@ class SourceSchema(StrictSchema):
         hint="is no country; write two capital letters, e.g. US",
     )
     webhooks = Flag("Whether the source announces changes by webhook.", default=False)
+    webhook_share = Number(
+        "Share of each quota of every kind of request that only merges of webhooks may "
+        "use.",
+        0,
+        0.9,
+        whole=False,
+        default=0.1,
+    )
     entities = Named(
         "The kinds of records, by name.",
         values.name("Name of an entity."),
         Part("One kind of record.", EntitySchema),
     )
+
+    @validates_schema(pass_original=True)
+    def _check_share(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        if "webhook_share" in original and not data["webhooks"]:
+            raise ValidationError("goes with webhooks: true", "webhook_share")
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_names(self, _data: Any, original: dict[str, Any], **_: Any) -> None:
@@ -177,6 +190,8 @@ class SourceSchema(StrictSchema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Source:
         name = data.pop("source")
+        if not data["webhooks"]:
+            data["webhook_share"] = 0.0
         entities = {
             key: Entity(
                 source=name,

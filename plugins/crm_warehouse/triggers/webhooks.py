@@ -6,13 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from airflow.sdk import BaseHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from crm_warehouse.connections import conninfo
 from crm_warehouse.engine.queries import query
-from crm_warehouse.hooks.conversion import await_plain_connection
+from crm_warehouse.triggers.warehouse import connect
 
 #: What the event says: webhooks are there, or none came in time.
 PENDING = "pending"
@@ -24,15 +21,6 @@ _CHANNEL = "crm_webhooks"
 _POLL_SECONDS = 15.0
 #: Pauses before the warehouse is called again grow from the first to the second.
 _PAUSE_SECONDS = (1.0, 30.0)
-#: Notice a server that is gone without a word; the connection's own settings win.
-_NOTICE_LOSS: dict[str, Any] = {
-    "application_name": "crm_warehouse webhooks",
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
 
 
 class WebhookTrigger(BaseTrigger):
@@ -103,9 +91,4 @@ class WebhookTrigger(BaseTrigger):
 
 
 async def _connect() -> psycopg.AsyncConnection[Any]:
-    text = conninfo(await await_plain_connection(BaseHook, "crm_warehouse"))
-    missing = _NOTICE_LOSS.keys() - conninfo_to_dict(text).keys()
-    options = {name: _NOTICE_LOSS[name] for name in sorted(missing)}
-    return await psycopg.AsyncConnection.connect(
-        make_conninfo(text, **options), autocommit=True
-    )
+    return await connect("crm_warehouse webhooks")

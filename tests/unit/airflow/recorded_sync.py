@@ -10,7 +10,11 @@ Answer = SyncResult | Exception
 
 
 def a_result(
-    status: Status = "success", *, resume_at: datetime | None = None, failed: int = 0
+    status: Status = "success",
+    *,
+    resume_at: datetime | None = None,
+    failed: int = 0,
+    errors: tuple[str, ...] = (),
 ) -> SyncResult:
     """One outcome; its counters add up."""
     return SyncResult(
@@ -31,7 +35,7 @@ def a_result(
         requests=1,
         duration_seconds=0.5,
         last_sync_timestamp=datetime(2026, 3, 1, tzinfo=UTC),
-        errors=(),
+        errors=errors,
         resume_at=resume_at,
     )
 

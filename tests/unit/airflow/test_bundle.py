@@ -12,10 +12,11 @@ from include.dag_factory import SOURCES_DIRECTORY, dag_builders
 
 HERE = Path(__file__).parent
 CONTRACT = {
-    "genius": "prospects appointments users divisions marketing_sources",
-    "hubspot": "contacts deals companies webhooks",
-    "marketsharp": "contacts leads jobs activities",
-    "activeprospect": "leads events",
+    "genius": "prospects appointments users divisions marketing_sources recover",
+    "hubspot": "contacts deals companies webhooks recover",
+    "marketsharp": "contacts leads jobs activities recover",
+    "activeprospect": "leads events recover",
+    "warehouse": "maintenance reprocess",
 }
 HEAVY = {"psycopg", "psycopg2", "requests", "lxml", "cryptography", "phonenumbers"}
 
@@ -65,6 +66,19 @@ def test_the_bundle_has_the_dags_of_the_contract(bundle: Any) -> None:
     assert set(bundle.dags) == contract_ids()
 
 
+def test_a_task_whose_process_was_killed_comes_again_within_seconds(
+    bundle: Any,
+) -> None:
+    tasks = [task for dag in bundle.dags.values() for task in dag.tasks]
+
+    assert all(task.retries > 0 for task in tasks)
+    # Airflow waits once to twice the delay before the second try.
+    assert {task.retry_delay.total_seconds() for task in tasks} == {3.0}
+    assert {task.retry_exponential_backoff for task in tasks} == {2.0}
+    # Also the fourth kill of the same task must be over within a minute.
+    assert {task.max_retry_delay.total_seconds() for task in tasks} == {15.0}
+
+
 def test_only_the_dags_folder_is_executed(bundle: Any) -> None:
     assert set(bundle.file_last_changed) == {str(ROOT / "dags" / "crm_dags.py")}
 
@@ -105,7 +119,11 @@ def test_a_broken_source_does_not_take_the_others_down(tmp_path: Path) -> None:
 
     genius = {dag_id for dag_id in builders if dag_id.startswith("genius__")}
     assert genius == {f"genius__{e}" for e in CONTRACT["genius"].split()}
-    assert set(builders) - genius == {"second__configuration_error"}
+    assert set(builders) - genius == {
+        "second__configuration_error",
+        "warehouse__maintenance",
+        "warehouse__reprocess",
+    }
 
 
 def test_the_stand_in_of_a_broken_source_says_what_is_wrong(tmp_path: Path) -> None:

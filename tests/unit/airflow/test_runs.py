@@ -56,13 +56,25 @@ def test_a_run_by_hand_takes_its_parameters_and_ends_green(
         mode="incremental",
         since="2026-01-31T00:00:00Z",
         batch_size=50,
+        override=["volume", "mass_delete"],
     )
 
     assert run.state == "success"
     [request] = engine.requests
     assert request.since == datetime(2026, 1, 31, tzinfo=UTC)
     assert (request.mode, request.batch_size) == ("incremental", 50)
+    assert request.override == {"mass_delete", "volume"}
     assert (request.dag_id, request.run_id) == ("genius__users", run.run_id)
+
+
+def test_a_list_of_guards_that_was_emptied_in_the_form_is_none(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = RecordedSync(a_result())
+
+    run_dag(bundle, monkeypatch, engine, override=None)
+
+    assert engine.requests[0].override == frozenset()
 
 
 def test_a_partial_run_is_green_and_its_asset_event_says_so(
@@ -93,6 +105,7 @@ def test_a_run_that_waits_for_quota_goes_on_and_ends_green(
     assert run.state == "success"
     assert [request.mode for request in engine.requests] == ["full", "full"]
     assert {request.run_id for request in engine.requests} == {run.run_id}
+    assert {(r.try_number, r.first_try) for r in engine.requests} == {(1, 1)}
     assert run.get_task_instance("sync").try_number == 1
 
 
@@ -140,7 +153,14 @@ def test_a_configuration_that_is_off_skips_the_run(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"mode": "everything"}, {"batch_size": 101}, {"batch_size": 0}]
+    "wrong",
+    [
+        {"mode": "everything"},
+        {"batch_size": 101},
+        {"batch_size": 0},
+        {"override": ["everything"]},
+        {"override": "volume"},
+    ],
 )
 def test_wrong_parameters_are_refused_before_a_run_exists(
     bundle: Any, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]

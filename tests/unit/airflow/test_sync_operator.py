@@ -49,9 +49,15 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def operator(**parameters: str) -> SyncOperator:
-    given = {"mode": "incremental", "since": "", "batch_size": "", **parameters}
+    empty = {"since": "", "batch_size": "", "override": ""}
+    given = {"mode": "incremental", **empty, **parameters}
     return SyncOperator(
-        task_id="sync", source=GENIUS, entity=USERS, outlets=[TABLE], **given
+        task_id="sync",
+        source=GENIUS,
+        entity=USERS,
+        outlets=[TABLE],
+        retries=4,
+        **given,
     )
 
 
@@ -66,11 +72,25 @@ def context(
         before = [run for run in runs if run.logical_date < logical_date]
         return max(before, key=lambda run: run.logical_date, default=None)
 
+    pushed: dict[str, Any] = {}
+
+    def xcom_push(key: str, value: Any) -> None:
+        pushed[key] = value
+
     return {
         "ti": SimpleNamespace(
-            dag_id=USERS.dag_id, run_id="run-1", get_previous_ti=get_previous_ti
+            dag_id=USERS.dag_id,
+            run_id="run-1",
+            # Cleared after its second try; this is the second of the tries since.
+            try_number=4,
+            max_tries=6,
+            get_previous_ti=get_previous_ti,
+            xcom_push=xcom_push,
+            pushed=pushed,
         ),
-        "dag_run": SimpleNamespace(run_type=run_type, logical_date=logical_date),
+        "dag_run": SimpleNamespace(
+            run_type=run_type, logical_date=logical_date, triggering_user_name="ada"
+        ),
         "outlet_events": OutletEventAccessors(),
     }
 
@@ -91,7 +111,29 @@ def test_the_engine_is_asked_for_what_the_run_parameters_say(engine: Any) -> Non
     assert request.batch_size == 50
     assert (request.dag_id, request.run_id) == ("genius__users", "run-1")
     assert (request.source_system, request.triggered_by) == ("genius", "airflow")
+    assert (request.try_number, request.first_try) == (4, 3)
     assert recorded.arguments[0]["max_wait_seconds"] == MAX_WAIT_SECONDS
+    assert recorded.arguments[0]["max_pause_seconds"] == MAX_WAIT_SECONDS
+
+
+def test_guards_are_overridden_in_the_name_of_who_triggered_the_run(
+    engine: Any,
+) -> None:
+    recorded = engine(a_result(), a_result())
+
+    run(operator(override="volume,mass_delete"))
+    run(operator())
+
+    first, second = recorded.requests
+    assert first.override == {"mass_delete", "volume"}
+    assert first.asked_by == "ada"
+    assert second.override == frozenset()
+
+
+def test_an_unknown_guard_is_refused() -> None:
+    message = "run parameter override: 'everything' is no guard; there are mass_delete"
+    with pytest.raises(ConfigurationError, match=message):
+        run(operator(override="volume,everything"))
 
 
 def test_the_engine_gets_the_warehouse_of_the_connection(engine: Any) -> None:
@@ -153,16 +195,39 @@ def test_success_logs_its_chunks_and_its_end_and_does_not_warn(engine: Any) -> N
     ]
 
 
+REASON = "genius quota hourly: 1000 of 1000 requests in 1 hour used"
+
+
 def test_waiting_for_quota_gives_the_worker_slot_back(engine: Any) -> None:
     moment = datetime(2030, 1, 1, tzinfo=UTC)
-    engine(a_result("waiting", resume_at=moment))
+    engine(a_result("waiting", resume_at=moment, errors=(REASON,)))
 
     with pytest.raises(TaskDeferred) as deferral:
         run(operator())
 
     assert deferral.value.method_name == "resume"
-    _, settings = deferral.value.trigger.serialize()
-    assert settings["moment"] == moment
+    assert deferral.value.trigger.serialize() == (
+        "crm_warehouse.triggers.wait.WaitTrigger",
+        {"moment": moment, "reason": REASON},
+    )
+
+
+def test_a_wait_is_explained_in_the_log_and_as_xcom(engine: Any) -> None:
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    engine(a_result("waiting", resume_at=moment, errors=(REASON,)))
+    ctx = context()
+
+    with capture_logs() as entries, pytest.raises(TaskDeferred):
+        run(operator(), ctx)
+
+    assert entries[-1]["event"] == (
+        "job 42 waits until 2030-01-01 00:00:00Z, without a worker slot: " + REASON
+    )
+    assert ctx["ti"].pushed["waiting"] == {
+        "until": moment.isoformat(),
+        "reason": REASON,
+        "job_id": 42,
+    }
 
 
 def test_after_the_wait_the_same_run_goes_on(engine: Any) -> None:

@@ -1,7 +1,10 @@
 """A gate that writes down what it is asked, and lets no time pass."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from crm_warehouse.clients.rate_limits import Allowance
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.errors import QuotaWaitError
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -23,6 +26,10 @@ class RecordingGate:
         self.taken = 0
         self.pauses: list[float] = []
         self.reasons: list[str] = []
+        self.holds: list[tuple[float, str, str]] = []
+        self.lessons: list[Allowance] = []
+        self.heard: list[str] = []
+        self.tally = Tally()
         self.clock = START
 
     def take(self, kind: str = "") -> None:
@@ -42,3 +49,16 @@ class RecordingGate:
         self.pauses.append(seconds)
         self.reasons.append(reason)
         self.clock += timedelta(seconds=seconds)
+
+    def hold(self, seconds: float, reason: str, kind: str = "") -> None:
+        self.holds.append((seconds, reason, kind))
+
+    def learn(self, allowances: Sequence[Allowance]) -> None:
+        self.lessons.extend(allowances)
+
+    def answered(self) -> None:
+        self.heard.append("answered")
+
+    def failed(self, reason: str) -> bool:
+        self.heard.append(reason)
+        return False

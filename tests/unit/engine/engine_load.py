@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from crm_warehouse.engine import jobs
 from crm_warehouse.engine.absences import Absences
@@ -13,7 +14,8 @@ from crm_warehouse.engine.finish import finish
 from crm_warehouse.engine.job import SyncRequest
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
-from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.rule_store import job_mapping
 from crm_warehouse.spec import Entity, Source
 
 __all__ = ["NOON", "Begin", "Connection", "Load", "at", "connect", "rows"]
@@ -45,7 +47,6 @@ class Load:
     ) -> None:
         self.conn = conn
         self.entity = entity
-        self.mapping = Mapping(entity, source.region)
         self.seen = SeenIds()
         request = SyncRequest(
             source, entity, source_system=source.name, mode=mode, restart=True
@@ -53,6 +54,7 @@ class Load:
         self.job: Job = jobs.claim(
             conn, request, arguments={}, window_start=None, spec={}
         )
+        self.mapping = job_mapping(conn, self.job, source, entity)
         self.loader = Loader(conn, entity, self.mapping, source.name, with_raw=with_raw)
 
     def chunk(self, records: Iterable[Any], observed: datetime = NOON) -> Chunk:
@@ -67,6 +69,21 @@ class Load:
         self.job = self.loader.write(
             self.job, self.chunk(records, observed), checkpoint
         )
+        return self.job
+
+    def replay(self) -> Job:
+        """Commit what raw holds as one chunk; the loader is one without raw."""
+        statement = query(
+            "read_raw", table=psycopg.sql.Identifier(self.entity.raw_table)
+        )
+        chunk = Chunk(self.mapping, self.seen)
+        values = {"source_system": self.job.source_system, "after": ""}
+        with self.conn.cursor(row_factory=dict_row) as cursor:
+            for stored in cursor.execute(
+                statement, {**values, "limit": 1000, "max_bytes": 10**6}
+            ):
+                chunk.add_stored(stored)
+        self.job = self.loader.write(self.job, chunk, {"after": "all"})
         return self.job
 
     def finish(self, gone: Iterable[str] = ()) -> Job:

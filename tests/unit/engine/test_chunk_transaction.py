@@ -8,6 +8,7 @@ import pytest
 from deadline import until
 from engine_load import Begin, Connection, Load, at, connect, rows
 
+from crm_warehouse.clients.tally import Tally
 from crm_warehouse.engine import jobs
 from crm_warehouse.errors import FencedError
 
@@ -73,9 +74,9 @@ def test_who_lost_the_job_writes_nothing(
         load.finish(gone=["1"])
     assert everything(conn) == before
     with pytest.raises(FencedError):
-        jobs.stop(conn, load.job, ValueError("x"), 0)
+        jobs.stop(conn, load.job, ValueError("x"), Tally())
     with pytest.raises(FencedError):
-        jobs.park(conn, load.job, at(5), "quota", 0)
+        jobs.park(conn, load.job, at(5), "quota", Tally())
     assert everything(conn) == before
 
 

@@ -56,6 +56,13 @@ def test_the_share_of_deletes(conn: Connection, request_: SyncRequest) -> None:
         assert settings.load(conn, request_).max_delete_share == share
 
 
+def test_the_factor_of_volume(conn: Connection, request_: SyncRequest) -> None:
+    assert settings.load(conn, request_).max_volume_factor == 10
+    for factor in (1, 2.5, 1000):
+        configure(conn, request_, config={"max_volume_factor": factor})
+        assert settings.load(conn, request_).max_volume_factor == factor
+
+
 def test_a_batch_size_out_of_range_is_refused(
     conn: Connection, request_: SyncRequest
 ) -> None:
@@ -79,6 +86,7 @@ def test_a_wrong_configuration_says_where_and_what(
         ({"max_delete_share": 1.1}, "config.max_delete_share: .*1"),
         ({"max_delete_share": -0.1}, "config.max_delete_share: .*0"),
         ({"max_delete_share": "all"}, "config.max_delete_share: .*number"),
+        ({"max_volume_factor": 0.5}, "config.max_volume_factor: .*1"),
     ]
     for config, message in wrong:
         configure(conn, request_, config={})

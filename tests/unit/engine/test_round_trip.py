@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from json_records import records
 
 from crm_warehouse.engine import payload, values
-from crm_warehouse.engine.mapping import NULL
 from crm_warehouse.engine.payload import REPLACEMENT
+from crm_warehouse.engine.values import NULL
 
 RECORDS = 300
 TEXT = ("first_name", "last_name", "email", "phone", "address", "city", "zip")

@@ -103,3 +103,20 @@ def test_log_tells_queries_and_faults_but_no_credentials(api, sandbox):
 def test_impossible_quotas_are_refused(sandbox, quota):
     with pytest.raises(ValueError, match="quota"):
         sandbox.configure(quota=quota)
+
+
+def test_another_program_uses_requests_up(api, sandbox):
+    sandbox.configure(quota={"requests": 5, "per_seconds": 1_000})
+    sandbox.admin("POST", "/use", {"requests": 3})
+
+    answers = [api.get("/users").status_code for _ in range(3)]
+
+    assert answers == [200, 200, 429]
+    assert sandbox.stats()["max_in_window"] == 3  # what came here, and no more
+
+
+def test_another_program_uses_what_there_is(sandbox):
+    sandbox.configure(quota={"requests": 5, "per_seconds": 1_000})
+    for call in ({"requests": 6}, {"requests": -1}, {"quota": "none"}):
+        with pytest.raises(ValueError, match="POST /use: "):
+            sandbox.admin("POST", "/use", call)

@@ -19,6 +19,7 @@ SCHEMA = SOURCES / "source.schema.json"
 BEYOND_SCHEMA = (
     "is there twice",
     "is written twice",
+    "goes with webhooks",
     "is more than max_size",
     "is no schedule that ever comes",
     "is already the name",

@@ -58,6 +58,17 @@ def test_webhooks_are_off_unless_the_file_says_so(tmp_path: Path) -> None:
     assert load_source(write(tmp_path, text)).webhooks is True
 
 
+def test_a_tenth_is_kept_for_webhooks_unless_the_file_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    assert load_source(write(tmp_path)).webhook_share == 0
+    with_webhooks = "region: US\nwebhooks: true"
+    text = changed("region: US", with_webhooks)
+    assert load_source(write(tmp_path, text)).webhook_share == 0.1
+    text = changed("region: US", f"{with_webhooks}\nwebhook_share: 0.25")
+    assert load_source(write(tmp_path, text)).webhook_share == 0.25
+
+
 def test_an_entity_of_several_rows_and_links(tmp_path: Path) -> None:
     source = load_source(write(tmp_path, changed(VISITS, LEADS)))
     visits = source.entities["visits"]

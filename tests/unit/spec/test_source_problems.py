@@ -51,6 +51,11 @@ WRONG = [
     ("source: acme", "source: Acme", f"1:1: source: 'Acme' {NAME_HINT}"),
     ("source: acme", "source: a__b", f"1:1: source: 'a__b' {NAME_HINT}"),
     ("source: acme", f"source: {'a' * 42}", f"1:1: source: '{'a' * 42}' {NAME_HINT}"),
+    (
+        "region: US",
+        "region: US\nwebhook_share: 0.2",
+        "15:1: webhook_share: goes with webhooks: true",
+    ),
     ("per: 1h", "per: 60", f"8:36: quotas[0].per: 60 {DURATION_HINT}"),
     ("per: 1h", "per: 1 hour", f"8:36: quotas[0].per: '1 hour' {DURATION_HINT}"),
     ("per: 1h", "per: 0s", "8:36: quotas[0].per: must be longer than nothing"),

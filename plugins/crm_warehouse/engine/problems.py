@@ -1,0 +1,39 @@
+"""What can be wrong with a record or with one of its fields."""
+
+from typing import NamedTuple
+
+#: Error type -> what of the mapping itself says so. Validation rules have names of
+#: their own, which hold no colon.
+_BUILT_IN = {
+    "not_an_object": "built-in:object",
+    "missing_id": "built-in:id",
+    "missing_value": "built-in:required",
+    "invalid_timestamp": "built-in:timestamp",
+    "invalid_number": "built-in:numeric",
+    "invalid_email": "built-in:email",
+    "invalid_phone": "built-in:phone",
+    "too_long": "built-in:usual_length",
+    "invalid_character": "built-in:characters",
+    "refused_by_warehouse": "built-in:postgresql",
+}
+
+
+class Problem(NamedTuple):
+    """A field that could not be used, or the reason of a reject.
+
+    Attributes:
+        error_type: Stable word for ``ops.sync_errors.error_type``.
+        message: What is expected; never the value.
+        field: Unified column, or empty: the record.
+        rule_name: Validation rule that says so, or empty: the mapping itself.
+    """
+
+    error_type: str
+    message: str
+    field: str
+    rule_name: str = ""
+
+    @property
+    def rule(self) -> str:
+        """Who says so, as ``ops.sync_errors.rule`` has it."""
+        return self.rule_name or _BUILT_IN[self.error_type]

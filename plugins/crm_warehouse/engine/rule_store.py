@@ -1,0 +1,58 @@
+"""The validation rules of the warehouse, as a job takes them up when it begins."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.rules import Check, Rule, compile_rule
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import Entity, Source
+
+
+class Loaded(NamedTuple):
+    """An entity's active rules.
+
+    Attributes:
+        checks: Those that hold.
+        wrong: Those that cannot be applied, each with what is wrong with it.
+    """
+
+    checks: list[Check]
+    wrong: list[tuple[Rule, str]]
+
+
+def load_rules(conn: Connection, source_system: str, entity: Entity) -> Loaded:
+    """Compile the active rules of an entity."""
+    values = {"source_system": source_system, "entity_type": entity.name}
+    with conn.cursor(row_factory=class_row(Rule)) as cursor:
+        rules = cursor.execute(query("load_rules"), values).fetchall()
+    loaded, now = Loaded([], []), datetime.now(UTC)
+    for rule in rules:
+        try:
+            loaded.checks.append(compile_rule(rule, entity, now))
+        except ConfigurationError as error:
+            loaded.wrong.append((rule, str(error)))
+    return loaded
+
+
+def job_mapping(conn: Connection, job: Job, source: Source, entity: Entity) -> Mapping:
+    """The mapping that a job works with: the entity's, with its rules.
+
+    A rule that cannot be applied must not stop the loads: it is left out, and stands
+    in ``ops.sync_errors`` until it is mended.
+    """
+    loaded = load_rules(conn, job.source_system, entity)
+    values = {
+        "job_id": job.id,
+        "source_system": job.source_system,
+        "entity_type": entity.name,
+        "names": [rule.name for rule, _ in loaded.wrong],
+        "fields": [rule.field for rule, _ in loaded.wrong],
+        "messages": [message for _, message in loaded.wrong],
+    }
+    conn.execute(query("note_wrong_rules"), values)
+    return Mapping(entity, source.region, loaded.checks)

@@ -1,0 +1,265 @@
+"""The tasks that wait until something is stuck, heal it, and take up stale jobs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator, BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+
+from crm_warehouse.errors import CrmWarehouseError, FencedError, SyncConflictError
+from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
+from crm_warehouse.spec import Source
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from crm_warehouse.engine.job import SyncResult
+    from crm_warehouse.engine.recovery import Due
+
+#: After a run that did not heal. Without it the next one would begin at once, find the
+#: same and fail again, all day long.
+PAUSE = timedelta(minutes=15)
+
+
+class MaintenanceSensor(BaseSensorOperator):
+    """Wait, without a worker slot, until something is stale or the hour is over.
+
+    Green with the word for what is due; skipped when nothing was within ``timeout``,
+    so that no run stays open for ever.
+
+    Args:
+        sources: Definitions to look after.
+        heal_task_id: Task of the same DAG that heals.
+    """
+
+    ui_color = "#ede9fe"
+
+    def __init__(
+        self, *, sources: tuple[Source, ...], heal_task_id: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sources = sources
+        self.heal_task_id = heal_task_id
+
+    def execute(self, context: "Context") -> None:
+        """Rest after a run that did not heal; then wait."""
+        moment = self._rest_until(context)
+        if moment is not None and moment > datetime.now(UTC):
+            # Imported here: this module is imported whenever a DAG file is parsed.
+            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+            self.log.warning("the run before did not heal; going on at %s", moment)
+            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="watch")
+        self.watch(context)
+
+    def watch(self, context: "Context", event: Any = None) -> NoReturn:
+        """Let the triggerer look."""
+        del context, event
+        from crm_warehouse.triggers.maintenance import MaintenanceTrigger
+
+        trigger = MaintenanceTrigger(
+            sources=[source.name for source in self.sources],
+            webhook_sources=[each.name for each in self.sources if each.webhooks],
+            until=datetime.now(UTC) + timedelta(seconds=self.timeout),
+        )
+        self.defer(trigger=trigger, method_name="wake")
+
+    def wake(self, context: "Context", event: Any = None) -> str:
+        """Where Airflow goes on when the trigger has fired.
+
+        Returns:
+            ``urgent`` or ``whole``: how much is to be done.
+        """
+        del context
+        from crm_warehouse.triggers.maintenance import URGENT, WHOLE
+
+        if event not in (URGENT, WHOLE):
+            raise AirflowSkipException("nothing is due; the next run waits on")
+        return str(event)
+
+    def _rest_until(self, context: "Context") -> datetime | None:
+        task_instance = context["ti"]
+        previous = task_instance.get_previous_dagrun()
+        if previous is None or previous.end_date is None:
+            return None
+        states = task_instance.get_task_states(
+            dag_id=task_instance.dag_id, run_ids=[previous.run_id]
+        )[previous.run_id]
+        healed = states.get(self.heal_task_id) == "success"
+        quiet = states.get(task_instance.task_id) == "skipped"
+        return None if healed or quiet else previous.end_date + PAUSE
+
+
+class MaintainOperator(BaseOperator):
+    """Do one round of maintenance; loads that are due are left to runs of their own.
+
+    Args:
+        sources: Definitions to look after.
+        extent: ``whole``, or ``urgent`` for what cannot wait for the hour.
+    """
+
+    template_fields = ("extent",)
+    ui_color = "#dcfce7"
+
+    def __init__(
+        self, *, sources: tuple[Source, ...], extent: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sources = sources
+        self.extent = extent
+
+    def execute(self, context: "Context") -> list[dict[str, Any]]:
+        """Heal.
+
+        Returns:
+            Arguments of :class:`StartRunOperator` for each load that is due.
+        """
+        # Imported here: this module is imported whenever a DAG file is parsed.
+        from crm_warehouse.engine.maintenance import MaintenanceRequest, maintain
+        from crm_warehouse.hooks.warehouse import WarehouseHook
+
+        task_instance = context["ti"]
+        request = MaintenanceRequest(
+            sources=self.sources,
+            whole=self.extent == "whole",
+            triggered_by="airflow",
+            dag_id=task_instance.dag_id,
+            run_id=task_instance.run_id,
+        )
+        report = maintain(request, conninfo=WarehouseHook().conninfo())
+        for act in report.acts:
+            if act.error is not None:
+                self.log.error("%s %s: %s", act.act, act.source_system, act.error)
+            elif act.found:
+                self.log.info(
+                    "%s %s: %d found, %d done",
+                    *(act.act, act.source_system, act.found, act.done),
+                )
+        return [_start(each) for each in report.due]
+
+
+class StartRunOperator(BaseOperator):
+    """Start one run of another DAG, once, and do not wait for it.
+
+    Args:
+        dag_id_to_start: That DAG.
+        run_id_to_start: Id of the run; skipped when there is one already.
+        conf: Its parameters.
+    """
+
+    def __init__(
+        self,
+        *,
+        dag_id_to_start: str,
+        run_id_to_start: str,
+        conf: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dag_id_to_start = dag_id_to_start
+        self.run_id_to_start = run_id_to_start
+        self.conf = conf
+
+    def execute(self, context: "Context") -> NoReturn:
+        """Ask Airflow for the run.
+
+        Raises:
+            DagRunTriggerException: Always; this is how a task asks.
+        """
+        del context
+        raise DagRunTriggerException(
+            trigger_dag_id=self.dag_id_to_start,
+            dag_run_id=self.run_id_to_start,
+            conf=self.conf,
+            reset_dag_run=False,
+            skip_when_already_exists=True,
+            wait_for_completion=False,
+            allowed_states=[],
+            failed_states=[],
+            poke_interval=60,
+            deferrable=False,
+        )
+
+
+class RecoverOperator(LoadOperator):
+    """Take up one stale job of a source, or merge webhooks that nobody merges.
+
+    Skipped when somebody else does so by now: then all is well.
+
+    Args:
+        source: Definition of the source.
+        job_id: The job, or empty for webhooks.
+        entity: Entity, or ``webhooks``.
+        mode: The job's mode.
+    """
+
+    template_fields = ("job_id", "entity", "mode")
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        job_id: str = "{{ params.job_id or '' }}",
+        entity: str = "{{ params.entity }}",
+        mode: str = "{{ params.mode }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.job_id = job_id
+        self.entity = entity
+        self.mode = mode
+
+    def run_engine(self, context: "Context") -> "SyncResult":
+        """Bring the job to its end, or to its next wait.
+
+        Raises:
+            CrmWarehouseError: The job failed; maintenance tries it again, later.
+        """
+        del context
+        # Imported here: this module is imported whenever a DAG file is parsed.
+        from crm_warehouse.connections.webhooks import webhook_owner
+        from crm_warehouse.engine.recovery import Access, Due
+        from crm_warehouse.hooks.conversion import plain_connection
+        from crm_warehouse.hooks.registry import hook_of
+        from crm_warehouse.hooks.warehouse import WarehouseHook
+
+        hook = hook_of(self.source)
+        owner = webhook_owner(plain_connection(hook, self.source.connection))
+        due = Due(
+            self.source,
+            self.entity,
+            self.mode,
+            key="",
+            job_id=int(self.job_id) if self.job_id else None,
+        )
+        try:
+            return due.load(
+                Access(hook.client_factory(self.source), owner),
+                conninfo=WarehouseHook().conninfo(),
+                triggered_by="airflow",
+                max_wait_seconds=MAX_WAIT_SECONDS,
+                progress=self._log_chunk,
+            )
+        except (FencedError, SyncConflictError) as error:
+            raise _taken_up(error) from error
+
+
+def _taken_up(error: CrmWarehouseError) -> AirflowSkipException:
+    return AirflowSkipException(f"somebody else takes care of it: {error}")
+
+
+def _start(due: "Due") -> dict[str, Any]:
+    """Arguments of :class:`StartRunOperator`."""
+    name = due.source.name
+    dag_id = f"{name}__recover"
+    conf: dict[str, Any] = {"mode": due.mode}
+    if due.job_id is None and due.mode == "full":
+        dag_id = f"{name}__{due.entity}"
+    else:
+        conf |= {"job_id": due.job_id, "entity": due.entity}
+    return {
+        "dag_id_to_start": dag_id,
+        "run_id_to_start": f"maintenance__{due.key}",
+        "conf": conf,
+    }

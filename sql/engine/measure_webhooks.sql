@@ -1,0 +1,92 @@
+-- What loads of an entity brought into warehouse.{table} that no webhook had announced,
+-- since it was last measured and until %(tolerance)s seconds ago. Only kinds of events
+-- that come at all are missed, and only for what happened after the first one came.
+-- A change is missed only where most changes are announced: a source may be asked for
+-- events of some fields alone. %(created)s, %(deleted)s: patterns of event types.
+-- Returns one row: created, changed, deleted, measured_until; none when no event of the
+-- entity ever came. Reads only.
+WITH span AS (
+    SELECT
+        (
+            SELECT max(g.measured_until) FROM ops.webhook_gaps AS g
+            WHERE g.source_system = %(source_system)s
+                AND g.entity_type = %(entity_type)s
+        ) AS since,
+        clock_timestamp() - make_interval(secs => %(tolerance)s) AS until,
+        make_interval(secs => %(tolerance)s) AS tolerance
+),
+kinds AS (
+    SELECT
+        min(created_at) FILTER (WHERE event_type ~ %(created)s) AS created_since,
+        min(created_at) FILTER (WHERE event_type ~ %(deleted)s) AS deleted_since,
+        min(created_at) FILTER (
+            WHERE event_type !~ %(created)s AND event_type !~ %(deleted)s
+        ) AS changed_since,
+        min(created_at) AS first
+    FROM staging.webhook_events
+    WHERE source_system = %(source_system)s AND entity_type = %(entity_type)s
+),
+written AS (
+    SELECT
+        w.source_id, w.observed_at, j.id AS job_id, j.job_type = 'webhook' AS by_webhook,
+        CASE
+            WHEN w.is_deleted THEN 'deleted'
+            WHEN w.source_created_at > k.created_since
+                AND w.created_at > coalesce(s.since, k.first) THEN 'created'
+            ELSE 'changed'
+        END AS kind,
+        CASE WHEN w.is_deleted THEN w.observed_at ELSE w.source_updated_at END AS at
+    FROM warehouse.{table} AS w
+    JOIN ops.sync_jobs AS j ON j.id = w.job_id
+    CROSS JOIN span AS s
+    CROSS JOIN kinds AS k
+    WHERE w.source_system = %(source_system)s
+        AND w.last_synced > coalesce(s.since, k.first) AND w.last_synced <= s.until
+        AND (
+            j.job_type = 'webhook'
+            OR (j.entity_type = %(entity_type)s AND j.job_type IN ('incremental', 'full'))
+        )
+),
+judged AS (
+    SELECT
+        w.kind,
+        w.by_webhook OR EXISTS (
+            SELECT FROM staging.webhook_events AS e
+            WHERE e.source_system = %(source_system)s
+                AND e.entity_type = %(entity_type)s
+                AND e.object_id = w.source_id
+                AND e.created_at > w.at - s.tolerance
+                AND (w.kind <> 'deleted' OR e.event_type ~ %(deleted)s)
+        ) AS announced,
+        CASE w.kind
+            WHEN 'created' THEN true
+            -- It lived when webhooks had begun.
+            WHEN 'deleted' THEN w.observed_at > k.deleted_since OR EXISTS (
+                SELECT FROM ops.sync_jobs AS p
+                WHERE p.source_system = %(source_system)s
+                    AND p.entity_type = %(entity_type)s
+                    AND p.job_type = 'full' AND p.status IN ('success', 'partial')
+                    AND p.id < w.job_id AND p.started_at > k.deleted_since
+            )
+            ELSE w.at > k.changed_since
+        END AS expected
+    FROM written AS w
+    CROSS JOIN span AS s
+    CROSS JOIN kinds AS k
+),
+counted AS (
+    SELECT
+        count(*) FILTER (WHERE expected AND NOT announced AND kind = 'created') AS created,
+        count(*) FILTER (WHERE expected AND NOT announced AND kind = 'changed') AS changed,
+        count(*) FILTER (WHERE expected AND NOT announced AND kind = 'deleted') AS deleted,
+        count(*) FILTER (WHERE announced AND kind = 'changed') AS announced_changes
+    FROM judged
+)
+SELECT
+    c.created,
+    CASE WHEN c.announced_changes >= c.changed THEN c.changed ELSE 0 END AS changed,
+    c.deleted, s.until AS measured_until
+FROM counted AS c
+CROSS JOIN span AS s
+CROSS JOIN kinds AS k
+WHERE k.first IS NOT NULL AND s.until > coalesce(s.since, k.first)

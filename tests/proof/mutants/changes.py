@@ -1,0 +1,198 @@
+"""Guarantees, the change to our code that breaks each, and the tests that notice."""
+
+from typing import NamedTuple
+
+
+class Change(NamedTuple):
+    """One replacement of text, which must stand in its file exactly once."""
+
+    path: str
+    old: str
+    new: str
+
+
+class Mutant(NamedTuple):
+    """A broken product.
+
+    Attributes:
+        guarantee: What it no longer keeps.
+        changes: What breaks it.
+        tests: Tests of which at least one must fail.
+    """
+
+    guarantee: str
+    changes: tuple[Change, ...]
+    tests: tuple[str, ...]
+
+
+_CLIENTS = "plugins/crm_warehouse/clients"
+_ENGINE = "plugins/crm_warehouse/engine"
+_JOBS = "tests/integration/test_jobs.py"
+_CASES = "tests/integration/cases"
+
+
+def _one(guarantee: str, path: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(guarantee, (Change(path, old, new),), tests)
+
+
+MUTANTS = (
+    _one(
+        "rows, ids, counters and checkpoint commit together",
+        f"{_ENGINE}/loader.py",
+        "        with self._conn.transaction():\n            hold_rows(",
+        "        if True:\n            hold_rows(",
+        "tests/unit/engine/test_chunk_transaction.py::test_an_error_inside_a_chunk_leaves_nothing",
+    ),
+    _one(
+        "an orphan's chunk is fenced off",
+        "sql/engine/save_chunk.sql",
+        "WHERE id = %(job_id)s AND attempt = %(attempt)s AND status = 'running'",
+        "WHERE id = %(job_id)s AND %(attempt)s > 0",
+        "tests/unit/engine/test_chunk_transaction.py::test_who_lost_the_job_writes_nothing",
+    ),
+    _one(
+        "a window overlaps the one before",
+        f"{_ENGINE}/sync.py",
+        "watermark - request.source.overlap",
+        "watermark",
+        f"{_JOBS}::TestWindow::test_next_window_overlaps_by_lag_and_skew",
+    ),
+    _one(
+        "a window ends at our clock where the source's is ahead",
+        f"{_ENGINE}/reading.py",
+        "min(page.source_time or page.observed_at, page.observed_at)",
+        "page.source_time or page.observed_at",
+        f"{_JOBS}::TestWindow::test_a_clock_ahead_of_ours_does_not_move_the_window_ahead",
+    ),
+    _one(
+        "the watermark moves over no list that ended early",
+        f"{_ENGINE}/reading.py",
+        "        raise IncompleteReadError(\n",
+        "        return self.job\n        raise IncompleteReadError(\n",
+        f"{_JOBS}::TestCompleteness::test_list_that_ends_early_fails_after_a_second_reading",
+    ),
+    _one(
+        "a row that did not change is not written",
+        "sql/engine/merge_rows.sql",
+        "                AND o.sync_hash <> c.sync_hash\n",
+        "",
+        "tests/unit/engine/test_newest_wins.py::test_what_did_not_change_is_not_written",
+    ),
+    _one(
+        "the newer version wins",
+        "sql/engine/merge_rows.sql",
+        "THEN c.version > o.source_updated_at",
+        "THEN true",
+        "tests/unit/engine/test_newest_wins.py::test_version_then_observation_decide",
+    ),
+    _one(
+        "a job whose counters do not add up fails",
+        f"{_ENGINE}/finish.py",
+        "    check_counters(ended)\n",
+        "",
+        "tests/unit/engine/test_finish.py::test_a_job_that_does_not_add_up_changes_nothing",
+    ),
+    _one(
+        "a cut body is no last page",
+        f"{_CLIENTS}/decoding.py",
+        'raise TransientSourceError("the body is truncated, or no JSON") from None',
+        'return {"data": [], "next_cursor": None}',
+        f"{_CASES}/test_case_30_broken_answers.py::test_a_broken_page_of_a_list_is_asked_for_again[activeprospect]",
+    ),
+    _one(
+        "an empty body is no last page",
+        f"{_CLIENTS}/decoding.py",
+        '        raise TransientSourceError("the body is empty")',
+        '        return {"results": [], "paging": {}}',
+        f"{_CASES}/test_case_30_broken_answers.py::test_a_broken_page_of_a_list_is_asked_for_again[hubspot]",
+    ),
+    _one(
+        "a cursor that comes again is noticed",
+        f"{_CLIENTS}/cursor.py",
+        "        if hash(cursor) in self._used:",
+        "        if False:",
+        "tests/unit/clients/test_cursor.py::test_a_cursor_that_comes_again_ends_with_an_error",
+    ),
+    _one(
+        "a page that comes again is noticed",
+        f"{_CLIENTS}/cursor.py",
+        "        if ids and ids == self._ids:",
+        "        if False:",
+        f"{_CASES}/test_case_31_moving_lists.py::test_a_page_that_comes_twice_costs_a_request[activeprospect]",
+    ),
+    _one(
+        "a list that shrinks is stepped back in",
+        f"{_CLIENTS}/position.py",
+        "        if shrunk and self.page > 1:",
+        "        if False:",
+        "tests/unit/clients/test_paging.py::test_a_shrinking_list_is_stepped_back",
+    ),
+    Mutant(
+        "no redirect is followed",
+        (
+            Change(
+                f"{_CLIENTS}/requests_transport.py",
+                "allow_redirects=False,",
+                "allow_redirects=True,",
+            ),
+            Change(
+                f"{_CLIENTS}/requests_transport.py",
+                "    def get_redirect_target(self",
+                "    def no_redirect_target(self",
+            ),
+        ),
+        (
+            f"{_CASES}/test_case_48_other_hosts.py::test_redirects_are_refused_and_carry_nothing[marketsharp]",
+        ),
+    ),
+    _one(
+        "credentials go to one origin",
+        f"{_CLIENTS}/auth.py",
+        "        if origin_of(url) != self._origin:",
+        "        if False:",
+        "tests/unit/clients/test_request_path.py::test_credentials_go_to_one_origin_only",
+    ),
+    _one(
+        "every request is counted by the quota first",
+        f"{_CLIENTS}/request_path.py",
+        "gate.take(kind)",
+        "None",
+        f"{_JOBS}::TestQuota::test_job_waits_without_loss_and_goes_on",
+    ),
+    _one(
+        "the pause that a source asks for is kept",
+        f"{_CLIENTS}/statuses.py",
+        "        seconds = retry_after_seconds(response.headers, now)",
+        "        seconds = None",
+        "tests/unit/clients/test_request_path.py::test_retry_after_forms",
+    ),
+    _one(
+        "a mass of absences deletes nothing",
+        f"{_ENGINE}/guards.py",
+        "        elif self._is_mass(missing, live):",
+        "        elif False:",
+        "tests/integration/test_truth.py::test_mass_delete_stops_before_harm",
+    ),
+    _one(
+        "what a dead process has seen counts as seen",
+        f"{_ENGINE}/run.py",
+        "    return SeenIds(key for (key,) in keys)",
+        "    return SeenIds(key for (key,) in keys if not key)",
+        f"{_JOBS}::TestResuming::test_dead_job_goes_on_where_it_was",
+        f"{_JOBS}::TestResuming::test_a_full_load_resumed_deletes_nothing_that_lives",
+    ),
+    _one(
+        "a silent holder of the lock is cut off",
+        f"{_ENGINE}/lock.py",
+        "        if holder is not None and _is_orphan(holder, request):",
+        "        if False:",
+        f"{_JOBS}::TestFence::test_silent_holder_is_cut_off",
+    ),
+    _one(
+        "events are settled with their rows",
+        f"{_ENGINE}/webhooks.py",
+        "        with self._conn.transaction():\n            job = loader.write(",
+        "        if True:\n            job = loader.write(",
+        "tests/unit/engine/test_webhook_merge.py::test_rows_and_their_events_are_settled_together",
+    ),
+)
