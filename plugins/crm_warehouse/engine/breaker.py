@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
@@ -115,7 +116,7 @@ class Breaker:
 
     def _close(self) -> None:
         with self._conn.transaction():
-            row = self._execute("close_breaker", self._names)
+            row = self._execute(query("close_breaker"), self._names)
             if row is not None and row["state"] != "closed":
                 self._audit("breaker.closed", row)
         self._in_doubt = False
@@ -133,7 +134,7 @@ class Breaker:
         }
         with self._conn.transaction():
             self._conn.execute(query("count_failure"), values)
-            row = self._execute("open_breaker", values)
+            row = self._execute(query("open_breaker"), values)
             if row is not None and row["was_closed"]:
                 self._audit("breaker.opened", row)
 
@@ -153,9 +154,11 @@ class Breaker:
         times = f"{row.failures} times in a row"
         return Refusal(seconds, f"{name} does not answer ({row.reason}, {times})")
 
-    def _execute(self, name: str, values: dict[str, Any]) -> dict[str, Any] | None:
+    def _execute(
+        self, statement: sql.Composed, values: dict[str, Any]
+    ) -> dict[str, Any] | None:
         with self._conn.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(query(name), values).fetchone()
+            return cursor.execute(statement, values).fetchone()
 
     def _audit(self, action: str, row: dict[str, Any]) -> None:
         details: dict[str, Any] = {

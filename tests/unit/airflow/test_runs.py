@@ -137,9 +137,8 @@ def test_a_passing_fault_leaves_the_task_up_for_retry(
         query = select(TaskInstance).where(TaskInstance.run_id == run_id)
         instance = session.scalars(query).one()
         assert instance.state == "up_for_retry"
-        assert instance.next_retry_datetime() - instance.end_date == timedelta(
-            minutes=1
-        )
+        pause = instance.next_retry_datetime() - instance.end_date
+        assert pause == timedelta(seconds=15)
 
 
 def test_a_configuration_that_is_off_skips_the_run(
