@@ -23,7 +23,7 @@ from crm_warehouse.operators.maintenance import (
     StartRunOperator,
 )
 from crm_warehouse.operators.reprocess import ReprocessOperator
-from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
+from crm_warehouse.operators.retry import RETRIES, SyncRetryPolicy
 from crm_warehouse.operators.sync import SyncOperator
 from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSensor
 from crm_warehouse.source_files import load_source
@@ -155,7 +155,7 @@ def _entity_dag(source: Source, entity: Entity) -> DAG:
             entity=entity,
             owner=source.owner,
             pool=source.pool,
-            retries=len(DELAYS),
+            retries=RETRIES,
             retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
             outlets=_assets(entity),
@@ -181,7 +181,7 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
         common: dict[str, Any] = {
             "source": source,
             "owner": source.owner,
-            "retries": len(DELAYS),
+            "retries": RETRIES,
             "retry_policy": SyncRetryPolicy(),
             **AFTER_A_KILL,
         }
@@ -219,7 +219,7 @@ def _maintenance_dag(sources: tuple[Source, ...]) -> DAG:
         tags={"maintenance", "crm"},
     ) as dag:
         retries: dict[str, Any] = {
-            "retries": len(DELAYS),
+            "retries": RETRIES,
             "retry_policy": SyncRetryPolicy(),
             **AFTER_A_KILL,
         }
@@ -273,7 +273,7 @@ def _reprocess_dag(sources: tuple[Source, ...]) -> DAG:
         ReprocessOperator(
             task_id="reprocess",
             sources=sources,
-            retries=len(DELAYS),
+            retries=RETRIES,
             retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
             **AFTER_A_KILL,
@@ -319,7 +319,7 @@ def _recover_dag(dag_id: str, source: Source) -> DAG:
             source=source,
             owner=source.owner,
             pool=source.pool,
-            retries=len(DELAYS),
+            retries=RETRIES,
             retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
             outlets=_assets(*source.entities.values()),

@@ -1,5 +1,6 @@
 """What every job's process does around its work: progress, waiting, failing."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +84,10 @@ class JobRun(ABC):
             self.tally.progressed()
         self.job = job
         if self._progress is not None:
-            self._progress(job.result())
+            # Where the process that read our log was killed, nobody is at its other
+            # end; the load goes on until its successor cuts it off.
+            with contextlib.suppress(OSError):
+                self._progress(job.result())
 
     def open_gate(self, quota: QuotaGate, source: Source) -> JobGate:
         """The gate of this job around its quota."""

@@ -19,6 +19,10 @@ DELAYS = (
     timedelta(minutes=4),
     timedelta(minutes=16),
 )
+#: Tries that a task has besides, so that kills, which no policy is asked about, leave
+#: those to the errors.
+FOR_KILLS = 6
+RETRIES = len(DELAYS) + FOR_KILLS
 
 
 class SyncRetryPolicy(RetryPolicy):
@@ -40,15 +44,19 @@ class SyncRetryPolicy(RetryPolicy):
         Args:
             exception: What the task raised.
             try_number: The try that failed, from 1.
-            max_tries: Tries that Airflow allows; it enforces them itself.
+            max_tries: Last try but one that Airflow allows; raised when a run is cleared.
             context: Not used.
         """
-        del max_tries, context
+        del context
+        category = _category(exception)
         if _action(exception) is errors.Action.STOP:
-            return RetryDecision.fail(reason=f"{_category(exception)}: needs a person")
-        delay = DELAYS[min(try_number, len(DELAYS)) - 1]
+            return RetryDecision.fail(reason=f"{category}: needs a person")
+        tries = max(1, try_number - (max_tries - RETRIES))
+        if tries > len(DELAYS):
+            return RetryDecision.fail(reason=f"{category}: gave up after {tries} tries")
+        delay = DELAYS[tries - 1]
         return RetryDecision.retry(
-            delay=delay, reason=f"{_category(exception)}: next try in {delay}"
+            delay=delay, reason=f"{category}: next try in {delay}"
         )
 
     def serialize(self) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from crm_warehouse.engine.job import SyncResult
 from include.sandbox.server import SandboxServer
 from tests.proof.command import CommandLine, generous_sources
+from tests.proof.house import Open
 from tests.proof.oracle import compare
 
 WORDS = ("sync", "--source", "genius", "--entity", "prospects", "--mode", "full")
@@ -115,3 +117,13 @@ def test_an_orphan_asleep_inside_a_transaction_is_cut_off(
         ("success", 2)
     ]
     assert not compare(command.conninfo, command.sandbox, "prospects")
+
+
+def test_an_orphan_whose_log_nobody_reads_goes_on(open_house: Open) -> None:
+    house = open_house("genius")
+
+    def log(_: SyncResult) -> None:
+        raise BrokenPipeError
+
+    assert house.sync("prospects", "full", progress=log).status == "success"
+    assert not compare(house.conninfo, house.sandbox, "prospects")

@@ -5,7 +5,7 @@ import pytest
 from airflow.sdk import RetryAction
 
 from crm_warehouse import errors
-from crm_warehouse.operators.retry import DELAYS, SyncRetryPolicy
+from crm_warehouse.operators.retry import DELAYS, RETRIES, SyncRetryPolicy
 
 FAIL_AT_ONCE = [
     errors.ConfigurationError("genius.yaml: wrong"),
@@ -36,7 +36,7 @@ def test_what_needs_a_person_fails_at_once(error: Exception) -> None:
 @pytest.mark.parametrize("error", RETRIED, ids=lambda e: type(e).__name__)
 def test_what_passes_is_retried_with_growing_pauses(error: Exception) -> None:
     decisions = [
-        SyncRetryPolicy().evaluate(error, try_number=n, max_tries=4)
+        SyncRetryPolicy().evaluate(error, try_number=n, max_tries=RETRIES)
         for n in (1, 2, 3, 4)
     ]
 
@@ -49,10 +49,20 @@ def test_what_passes_is_retried_with_growing_pauses(error: Exception) -> None:
     ]
 
 
-def test_a_task_given_more_tries_keeps_the_longest_pause() -> None:
-    decision = SyncRetryPolicy().evaluate(OSError(), try_number=9, max_tries=20)
+def test_errors_do_not_use_up_the_tries_that_are_there_for_kills() -> None:
+    last = len(DELAYS) + 1
+    decision = SyncRetryPolicy().evaluate(OSError(), last, max_tries=RETRIES)
 
-    assert decision.retry_delay == DELAYS[-1]
+    assert last < RETRIES
+    assert decision.action is RetryAction.FAIL
+    assert decision.reason == "OSError: gave up after 5 tries"
+
+
+def test_after_a_person_cleared_the_run_the_pauses_begin_anew() -> None:
+    # Airflow adds the tries to those that were made.
+    decision = SyncRetryPolicy().evaluate(OSError(), 6, max_tries=5 + RETRIES)
+
+    assert decision.retry_delay == DELAYS[0]
 
 
 def test_reasons_carry_no_message_of_the_error() -> None:
