@@ -44,7 +44,7 @@ class SyncRetryPolicy(RetryPolicy):
         Args:
             exception: What the task raised.
             try_number: The try that failed, from 1.
-            max_tries: Last try but one that Airflow allows; raised when a run is cleared.
+            max_tries: Repetitions that Airflow allows; raised when a run is cleared.
             context: Not used.
         """
         del context
