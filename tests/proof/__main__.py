@@ -16,7 +16,9 @@ PROOFS: tuple[tuple[str, ...], ...] = (
     ("stack_kills",),
     ("stack_waiting",),
     ("stack_syncs",),
+    ("throughput",),
     ("scale",),
+    ("mutants",),
 )
 
 
