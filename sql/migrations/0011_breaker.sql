@@ -1,6 +1,7 @@
 -- What a job's faults and repetitions came to, and which sources are not asked at all.
 -- Changes ops.sync_jobs, makes ops.circuit_breakers. Applied once, in one transaction; a
--- process of the release before goes on working: it leaves all columns at their defaults.
+-- load of the release before, which bears no new columns, stops at its next chunk and
+-- is resumed by the next sync.
 
 ALTER TABLE ops.sync_jobs
     ADD COLUMN retries bigint NOT NULL DEFAULT 0,

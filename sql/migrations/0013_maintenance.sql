@@ -1,6 +1,7 @@
 -- What maintenance does, what it may delete, and what webhooks did not announce.
 -- Adds tables to schema ops, an index of unfinished jobs, and two columns of the inbox.
--- Applied once, in one transaction; a process of the release before goes on working.
+-- Applied once, in one transaction; a load of the release before, which bears no new
+-- columns, stops at its next chunk and is resumed by the next sync.
 
 -- Finds what is at work, waits or died, however many jobs have ended.
 CREATE INDEX sync_jobs_unfinished ON ops.sync_jobs (source_system, entity_type)

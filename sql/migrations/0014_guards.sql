@@ -1,6 +1,6 @@
 -- Which guard stopped a job, and which guards it was told to ignore.
--- Changes ops.sync_jobs. Applied once, in one transaction; a process of the release
--- before goes on working: it leaves both columns at their defaults.
+-- Changes ops.sync_jobs. Applied once, in one transaction; a load of the release before,
+-- which bears no new columns, stops at its next chunk and is resumed by the next sync.
 
 ALTER TABLE ops.sync_jobs
     ADD COLUMN guard text,
