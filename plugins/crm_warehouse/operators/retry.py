@@ -19,6 +19,9 @@ DELAYS = (
     timedelta(minutes=4),
     timedelta(minutes=16),
 )
+#: For the warehouse itself, which is back in seconds when it restarts: tries that kills
+#: have used up must not make anybody wait a minute for it.
+WAREHOUSE_DELAYS = (*DELAYS[:1] * 4, *DELAYS[1:])
 #: Tries that a task has besides, so that kills, which no policy is asked about, leave
 #: those to the errors.
 FOR_KILLS = 6
@@ -52,9 +55,10 @@ class SyncRetryPolicy(RetryPolicy):
         if _action(exception) is errors.Action.STOP:
             return RetryDecision.fail(reason=f"{category}: needs a person")
         tries = max(1, try_number - (max_tries - RETRIES))
-        if tries > len(DELAYS):
+        delays = _delays(exception)
+        if tries > len(delays):
             return RetryDecision.fail(reason=f"{category}: gave up after {tries} tries")
-        delay = DELAYS[tries - 1]
+        delay = delays[tries - 1]
         return RetryDecision.retry(
             delay=delay, reason=f"{category}: next try in {delay}"
         )
@@ -68,6 +72,13 @@ class SyncRetryPolicy(RetryPolicy):
         """Inverse of :meth:`serialize`."""
         del data
         return cls()
+
+
+def _delays(exception: BaseException) -> tuple[timedelta, ...]:
+    # Imported here: this module is imported whenever a DAG file is parsed.
+    from psycopg import OperationalError
+
+    return WAREHOUSE_DELAYS if isinstance(exception, OperationalError) else DELAYS
 
 
 def _action(exception: BaseException) -> errors.Action:

@@ -18,8 +18,6 @@ RETRIED = [
     errors.TransientSourceError("503"),
     errors.IncompleteReadError("99 of 100"),
     errors.SyncConflictError("locked"),
-    psycopg.OperationalError("server closed the connection"),
-    psycopg.errors.DeadlockDetected("deadlock"),
     MemoryError(),
 ]
 
@@ -56,6 +54,28 @@ def test_errors_do_not_use_up_the_tries_that_are_there_for_kills() -> None:
     assert last < RETRIES
     assert decision.action is RetryAction.FAIL
     assert decision.reason == "OSError: gave up after 5 tries"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError("server closed the connection"),
+        psycopg.errors.AdminShutdown("terminating connection"),
+        psycopg.errors.DeadlockDetected("deadlock"),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_a_warehouse_that_restarts_is_soon_tried_again(error: Exception) -> None:
+    decisions = [
+        SyncRetryPolicy().evaluate(error, try_number=n, max_tries=RETRIES)
+        for n in range(1, 9)
+    ]
+
+    assert [d.retry_delay for d in decisions[:7]] == [
+        *[timedelta(seconds=15)] * 4,
+        *(timedelta(minutes=n) for n in (1, 4, 16)),
+    ]
+    assert decisions[7].action is RetryAction.FAIL
 
 
 def test_after_a_person_cleared_the_run_the_pauses_begin_anew() -> None:
