@@ -64,7 +64,7 @@ validation rules as they are now. What passes is merged and resolved, what does 
 stays. Asks no source, and touches nothing else: rows that a new rule concerns need \
 `replay` in the DAG of their entity.
 
-**By hand:** *Trigger*; `source` and `entity` may stay empty: everything that is open. \
+**By hand:** *Trigger*; without a choice it is everything that is open. \
 The log and the result tell what became of each entity's records.
 
 **Same from a terminal:** \

@@ -22,7 +22,7 @@ from crm_warehouse.operators.maintenance import (
     RecoverOperator,
     StartRunOperator,
 )
-from crm_warehouse.operators.reprocess import ReprocessOperator
+from crm_warehouse.operators.reprocess import ALL, ReprocessOperator
 from crm_warehouse.operators.retry import RETRIES, SyncRetryPolicy
 from crm_warehouse.operators.sync import SyncOperator
 from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSensor
@@ -255,17 +255,18 @@ def _reprocess_dag(sources: tuple[Source, ...]) -> DAG:
         dagrun_timeout=RUN_TIMEOUT,
         params={
             "source": Param(
-                None,
-                type=["null", "string"],
-                enum=[None, *(source.name for source in sources)],
+                ALL,
+                type="string",
+                enum=[ALL, *(source.name for source in sources)],
                 title="Source",
-                description="Only this source; empty: every one.",
+                description="Only this source.",
             ),
             "entity": Param(
-                None,
-                type=["null", "string"],
+                ALL,
+                type="string",
+                enum=[ALL, *sorted({name for s in sources for name in s.entities})],
                 title="Entity",
-                description="Only this entity of the source; empty: every one.",
+                description="Only this entity; the source must be chosen too.",
             ),
         },
         tags={"quarantine", "crm"},
@@ -296,20 +297,14 @@ def _recover_dag(dag_id: str, source: Source) -> DAG:
                 None,
                 type=["null", "integer"],
                 title="Job",
-                description="Job in ops.sync_jobs to take up; empty for webhooks.",
+                description="Job in ops.sync_jobs that is to go on; empty for webhooks "
+                "only.",
             ),
             "entity": Param(
                 type="string",
-                enum=[*source.entities, "webhooks"],
+                enum=[*source.entities, *(["webhooks"] if source.webhooks else [])],
                 title="Entity",
                 description="Entity of the job; webhooks: merge what waits.",
-            ),
-            "mode": Param(
-                "webhook",
-                type="string",
-                enum=[*MODES, "webhook"],
-                title="Mode",
-                description="Mode of the job.",
             ),
         },
         tags={source.name, "maintenance", "crm"},
@@ -386,7 +381,8 @@ def _params(source: Source) -> dict[str, Param]:
             values_display=_GUARD_WORDS,
             title="Override",
             description="Guards that this run ignores, after you have looked: it goes "
-            "on where such a guard stopped the run before.",
+            "on where such a guard stopped the run before. mass_delete and empty_list "
+            "need mode full.",
         ),
     }
 

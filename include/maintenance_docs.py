@@ -29,8 +29,8 @@ _RECOVER = """\
 ### {title}: take up a load
 
 Goes on with one job of {title} that nobody works on any more, from its checkpoint, on \
-behalf of whoever began it. `warehouse__maintenance` starts its runs; several may work \
-side by side, within the pool `{pool}`.
+behalf of whoever began it. Started by `warehouse__maintenance`, nothing to trigger: a \
+run begins no load of its own. Several may work side by side, within the pool `{pool}`.
 
 **Colours:** as those of the entities' DAGs; pink: somebody else had taken it up, or \
 its configuration is off.

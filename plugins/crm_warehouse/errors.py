@@ -147,18 +147,23 @@ class GuardError(CrmWarehouseError):
     """Going on could do harm that a run cannot undo.
 
     Args:
-        message: What was found, with its figures, and what to look at.
+        finding: What was found, with its figures, and what to look at.
         guard: Name of the guard, which an override names to let it pass.
+        mode: Mode of the job that was stopped.
+
+    Attributes:
+        remedy: What to do when all is right.
     """
 
     category = "guard"
     action = Action.STOP
 
-    def __init__(self, message: str, guard: str) -> None:
-        super().__init__(
-            f"{message}. If this is right, run again with override {guard}"
-        )
-        self.guard = guard
+    def __init__(self, finding: str, guard: str, mode: str) -> None:
+        again = f"again with mode {mode} and"
+        how = "webhooks merge with" if mode == "webhook" else again
+        self.finding, self.guard = finding, guard
+        self.remedy = f"If this is right, run {how} override {guard}"
+        super().__init__(f"{finding}. {self.remedy}")
 
 
 class SyncDisabledError(CrmWarehouseError):

@@ -9,8 +9,16 @@ FROM ops.sync_errors AS o
 LEFT JOIN raw.{table} AS r
     ON r.source_system = o.source_system AND r.source_id = o.source_id
 CROSS JOIN LATERAL (
-    SELECT coalesce(r.is_deleted, false)
-        AND o.error_type <> 'refused_by_warehouse' AS is_gone
+    SELECT (coalesce(r.is_deleted, false) AND o.error_type <> 'refused_by_warehouse')
+        -- The raw layer never had it; it was looked for since, for a webhook, in vain.
+        OR (r.source_id IS NULL AND EXISTS (
+            SELECT FROM staging.webhook_events AS e
+            WHERE e.source_system = o.source_system
+                AND e.entity_type = o.entity_type
+                AND e.object_id = o.source_id
+                AND e.is_gone
+                AND e.settled_at > coalesce(o.observed_at, o.created_at)
+        )) AS is_gone
 ) AS gone
 WHERE s.id = o.id
     AND NOT o.resolved

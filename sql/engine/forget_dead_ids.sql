@@ -1,5 +1,5 @@
 -- Drop the ids of an entity's failed jobs of one mode, and their checkpoints, which are
--- worth nothing without them: resumed nevertheless, such a job reads its list anew.
+-- worth nothing without them: such a job is not resumed any more.
 -- Returns nothing. Safe to repeat.
 WITH dead AS (
     UPDATE ops.sync_jobs SET checkpoint = NULL

@@ -5,7 +5,7 @@
 -- events of some fields alone. %(created)s, %(deleted)s: patterns of event types.
 -- Returns one row: created, changed, deleted, measured_until; none when no event of the
 -- entity ever came. Reads only.
-WITH span AS (
+WITH RECURSIVE span AS (
     SELECT
         (
             SELECT max(g.measured_until) FROM ops.webhook_gaps AS g
@@ -15,16 +15,40 @@ WITH span AS (
         clock_timestamp() - make_interval(secs => %(tolerance)s) AS until,
         make_interval(secs => %(tolerance)s) AS tolerance
 ),
-kinds AS (
-    SELECT
-        min(created_at) FILTER (WHERE event_type ~ %(created)s) AS created_since,
-        min(created_at) FILTER (WHERE event_type ~ %(deleted)s) AS deleted_since,
-        min(created_at) FILTER (
-            WHERE event_type !~ %(created)s AND event_type !~ %(deleted)s
-        ) AS changed_since,
-        min(created_at) AS first
+-- Types of events, few, each found by a look into the index behind the one before.
+types AS (
+    SELECT min(event_type) AS event_type
     FROM staging.webhook_events
     WHERE source_system = %(source_system)s AND entity_type = %(entity_type)s
+    UNION ALL
+    SELECT (
+        SELECT min(e.event_type) FROM staging.webhook_events AS e
+        WHERE e.source_system = %(source_system)s AND e.entity_type = %(entity_type)s
+            AND e.event_type > t.event_type
+    )
+    FROM types AS t
+    WHERE t.event_type IS NOT NULL
+),
+firsts AS (
+    SELECT
+        t.event_type,
+        (
+            SELECT min(e.created_at) FROM staging.webhook_events AS e
+            WHERE e.source_system = %(source_system)s AND e.entity_type = %(entity_type)s
+                AND e.event_type = t.event_type
+        ) AS first
+    FROM types AS t
+    WHERE t.event_type IS NOT NULL
+),
+kinds AS (
+    SELECT
+        min(first) FILTER (WHERE event_type ~ %(created)s) AS created_since,
+        min(first) FILTER (WHERE event_type ~ %(deleted)s) AS deleted_since,
+        min(first) FILTER (
+            WHERE event_type !~ %(created)s AND event_type !~ %(deleted)s
+        ) AS changed_since,
+        min(first) AS first
+    FROM firsts
 ),
 written AS (
     SELECT

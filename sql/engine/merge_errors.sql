@@ -2,6 +2,7 @@
 -- Returns one row: new_rejects, rejects that were not open before this chunk.
 -- Safe to repeat: one row per record, severity and field; a reject that comes again
 -- only counts up, a warning that is open already is written when its reason changed.
+-- %(stored)s: the records come from stored data; the source did not send them again.
 WITH known AS (
     SELECT e.*, s.id AS known_id, s.resolved AS was_resolved,
         (s.error_type, s.error_message, s.rule, s.tried_with)
@@ -39,10 +40,12 @@ written AS (
         page = coalesce(excluded.page, s.page),  -- a replay knows of no page
         observed_at = excluded.observed_at,
         tried_with = excluded.tried_with,
-        seen_count = s.seen_count + 1,
+        seen_count = s.seen_count + CASE WHEN %(stored)s THEN 0 ELSE 1 END,
         resolved = false,
         resolved_at = NULL,
-        last_seen_at = clock_timestamp()
+        last_seen_at = CASE
+            WHEN %(stored)s AND NOT s.resolved THEN s.last_seen_at ELSE clock_timestamp()
+        END
     RETURNING 1
 )
 SELECT count(*) FILTER (

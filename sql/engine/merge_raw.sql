@@ -23,6 +23,7 @@ WHERE (
             WHERE e.source_system = %(source_system)s
                 AND e.entity_type = %(entity_type)s
                 AND e.object_id = c.source_id
+                AND e.is_gone
                 AND e.settled_at > c.observed_at
         )
     )

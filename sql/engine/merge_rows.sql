@@ -1,6 +1,6 @@
 -- Merge the rows of temporary table {chunk} into warehouse.{table}; the newest wins.
 -- {columns}: mapped columns; {links}: columns that point at parents, looked up here
--- when the parent is known already ({parents}: the joins).
+-- when the parent is known already ({parents}: the joins); {raw_table}: the entity's.
 -- Returns one row: created, updated (records seen before in this job left out), and
 -- {written}: the source ids of both and of those, or NULL where nobody needs them.
 -- Safe to repeat: a row with an equal hash, or a newer one, is not written.
@@ -22,13 +22,12 @@ WITH merged AS (
         AND (
             (
                 o.id IS NULL
-                -- Nor was it looked for since, for a webhook, and found to be gone.
-                AND NOT EXISTS (
-                    SELECT FROM staging.webhook_events AS e
-                    WHERE e.source_system = %(source_system)s
-                        AND e.entity_type = %(entity_type)s
-                        AND e.object_id = c.source_id
-                        AND e.settled_at > c.observed_at
+                -- The raw layer, merged first, knows whether the record still exists.
+                AND EXISTS (
+                    SELECT FROM raw.{raw_table} AS r
+                    WHERE r.source_system = %(source_system)s
+                        AND r.source_id = c.source_id
+                        AND NOT r.is_deleted
                 )
             )
             -- A read that began after a tombstone revives, but not to an older state.

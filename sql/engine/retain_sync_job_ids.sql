@@ -1,6 +1,6 @@
 -- Delete the ids of jobs that failed longer ago than ops.retention says, and their
--- checkpoints, which are worth nothing without them: resumed nevertheless, such a job
--- reads its list anew. At most %(limit)s jobs. Returns one row: jobs. Safe to repeat.
+-- checkpoints, which are worth nothing without them: such a job is not resumed any more.
+-- At most %(limit)s jobs. Returns one row: jobs. Safe to repeat.
 WITH dead AS (
     UPDATE ops.sync_jobs SET checkpoint = NULL
     WHERE status = 'failed'

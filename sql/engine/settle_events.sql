@@ -1,9 +1,11 @@
 -- Mark events as merged: the records that they announce were read after them.
+-- %(missing)s: ids of those that the source does not have.
 -- Returns nothing. Part of the transaction that merges those records, whose job alone
 -- adds events: none came since it read them. Safe to repeat: touches pending rows only.
 UPDATE staging.webhook_events SET
     state = 'merged',
     job_id = %(job_id)s,
+    is_gone = object_id = ANY(%(missing)s),
     settled_at = clock_timestamp()
 WHERE source_system = %(source_system)s
     AND state = 'pending'

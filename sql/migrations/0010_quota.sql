@@ -13,9 +13,15 @@ COMMENT ON COLUMN ops.api_quota.webhook_share IS
 COMMENT ON COLUMN ops.api_quota.told_limit IS
     'Lower limit that the source tells, obeyed instead; NULL when it tells none';
 COMMENT ON COLUMN ops.api_quota.others_used IS
-    'Requests of other programs in the window, as far as the source''s answers prove';
+    'Requests of other programs in the window that take from our limit, as far as answers prove';
 COMMENT ON COLUMN ops.api_quota.others_until IS
     'When others_used is forgotten, unless an answer proves it again';
+
+-- A limit takes what was counted along to another name.
+ALTER TABLE ops.api_quota_usage
+    DROP CONSTRAINT api_quota_usage_source_system_name_fkey,
+    ADD FOREIGN KEY (source_system, name) REFERENCES ops.api_quota
+        ON UPDATE CASCADE ON DELETE CASCADE;
 
 CREATE TABLE ops.api_quota_shares (
     source_system text NOT NULL,
@@ -24,7 +30,8 @@ CREATE TABLE ops.api_quota_shares (
     bucket timestamptz NOT NULL,
     used integer NOT NULL,
     PRIMARY KEY (source_system, name, entity_type, bucket),
-    FOREIGN KEY (source_system, name) REFERENCES ops.api_quota ON DELETE CASCADE
+    FOREIGN KEY (source_system, name) REFERENCES ops.api_quota
+        ON UPDATE CASCADE ON DELETE CASCADE
 );
 COMMENT ON TABLE ops.api_quota_shares IS
     'Each record represents the requests of one entity in one sixtieth of a quota''s window; older ones are deleted';
@@ -39,7 +46,8 @@ CREATE TABLE ops.api_quota_wants (
     resume_at timestamptz,
     wanted_until timestamptz,
     PRIMARY KEY (source_system, name, entity_type),
-    FOREIGN KEY (source_system, name) REFERENCES ops.api_quota ON DELETE CASCADE
+    FOREIGN KEY (source_system, name) REFERENCES ops.api_quota
+        ON UPDATE CASCADE ON DELETE CASCADE
 );
 COMMENT ON TABLE ops.api_quota_wants IS
     'Each record represents an entity that uses a quota now, or waits for it';
@@ -117,14 +125,16 @@ END $$;
 -- more and everybody else who wants could still get as many as the asker had before.
 --
 -- used: requests counted then if nobody asks until then; kept: those that only merges of
--- webhooks may use; claimed: those left to entities that have had fewer.
+-- webhooks may use; claimed: those left to entities that have had fewer. Far from the
+-- limit the two are the most that they can be, which is all that is asked then.
 CREATE FUNCTION ops.quota_need(
     quota ops.api_quota, asker text, requests bigint, shared boolean,
     moment timestamptz, instant timestamptz,
     OUT used bigint, OUT kept bigint, OUT claimed bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    level bigint;
+    others bigint := 0;
+    level bigint := 0;
 BEGIN
     SELECT coalesce(sum(u.used), 0) INTO used FROM ops.api_quota_usage AS u
     WHERE u.source_system = quota.source_system AND u.name = quota.name
@@ -133,18 +143,25 @@ BEGIN
         used := used + quota.others_used;
     END IF;
     kept := 0;
-    IF asker <> 'webhooks' AND quota.kind = '' AND quota.webhook_share > 0 THEN
-        kept := greatest(0,
-            floor(quota.webhook_share * ops.quota_limit(quota))
-            - ops.quota_used_by(quota, 'webhooks', instant));
+    IF asker <> 'webhooks' AND quota.kind = '' THEN
+        kept := floor(quota.webhook_share * ops.quota_limit(quota));
     END IF;
-    claimed := 0;
-    IF shared AND EXISTS (
-        SELECT FROM ops.api_quota_wants AS w
+    IF shared THEN
+        SELECT count(*) INTO others FROM ops.api_quota_wants AS w
         WHERE w.source_system = quota.source_system AND w.name = quota.name
-            AND w.entity_type <> asker
-    ) THEN
+            AND w.entity_type <> asker;
+    END IF;
+    IF others > 0 THEN
         level := ops.quota_used_by(quota, asker, instant) + requests - 1;
+    END IF;
+    claimed := others * level;
+    IF used + requests + kept + claimed <= ops.quota_limit(quota) THEN
+        RETURN;
+    END IF;
+    IF kept > 0 THEN
+        kept := greatest(0, kept - ops.quota_used_by(quota, 'webhooks', instant));
+    END IF;
+    IF claimed > 0 THEN
         SELECT coalesce(sum(greatest(0, least(w.demand, level)
             - ops.quota_used_by(quota, w.entity_type, instant)
             - CASE w.entity_type WHEN 'webhooks' THEN kept ELSE 0 END)), 0)
@@ -197,16 +214,18 @@ DECLARE
     requests bigint := 1;
     others bigint;
     others_resume_at timestamptz;
-    free_at timestamptz := ops.quota_free_at(quota, asker, 1, true, moment);
+    soon timestamptz := moment + interval '5 seconds';
+    need record := ops.quota_need(quota, asker, 1, true, moment, soon);
+    free_at timestamptz;
 BEGIN
     SELECT count(*), min(greatest(w.resume_at, moment)) INTO others, others_resume_at
     FROM ops.quota_wants(quota, asker, moment) AS w;
-    IF free_at > moment + interval '5 seconds' THEN
+    IF need.used + 1 + need.kept + need.claimed > ops.quota_limit(quota) THEN
         requests := greatest(1, floor(
             ops.quota_limit(quota) * least(60, patience) / quota.per_seconds
             / (others + 1)));
-        free_at := ops.quota_free_at(quota, asker, requests, true, moment);
     END IF;
+    free_at := ops.quota_free_at(quota, asker, requests, true, moment);
     RETURN least(free_at,
         greatest(
             ops.quota_free_at(quota, asker, requests, false, moment), others_resume_at
@@ -346,6 +365,9 @@ BEGIN
             wanted_until = NULL
     )
     SELECT array_agg(c.name) FILTER (WHERE c.used = 1) INTO begun FROM counted AS c;
+    IF begun IS NULL THEN
+        RETURN;
+    END IF;
     DELETE FROM ops.api_quota_usage AS u USING ops.api_quota AS q
     WHERE u.source_system = account AND u.name = ANY (begun)
         AND q.source_system = account AND q.name = u.name
@@ -358,8 +380,9 @@ END $$;
 
 -- Hears what an answer told of a limit. What other programs use lies between two bounds:
 -- what the source counted less all that we may have sent of it, and less all of it that
--- must have arrived; what is believed moves only as far as the bounds say. Our own count
--- is never touched. asked_at: when the request was counted that was answered.
+-- must have arrived; what is believed moves only as far as the bounds say. What a source
+-- allows above our limit others may use before they take from ours. Our own count is
+-- never touched. asked_at: when the request was counted that was answered.
 CREATE FUNCTION ops.learn_quota(
     account text, quota_name text, told integer, remaining integer, asked_at timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -376,7 +399,7 @@ BEGIN
     WHERE source_system = account AND name = quota_name FOR UPDATE;
     moment := clock_timestamp();
     margin := ops.quota_span(quota.per_seconds) - make_interval(secs => quota.per_seconds);
-    counted := coalesce(told, quota.limit_requests) - remaining;
+    counted := least(told, quota.limit_requests) - remaining;
     SELECT
         coalesce(sum(u.used) FILTER (
             WHERE u.bucket > asked_at - ops.quota_span(quota.per_seconds)), 0),

@@ -1,5 +1,5 @@
--- Validation rules that change without a deploy, and what a reject needs to be mapped
--- again. Creates ops.sync_validation_rules; changes ops.sync_errors, ops.sync_jobs.
+-- Rules that change without a deploy, and what a reject needs to be mapped again. Creates
+-- ops.sync_validation_rules; changes ops.sync_errors, ops.sync_jobs, staging.webhook_events.
 -- Applied once, in one transaction; a process of the release before goes on working.
 
 ALTER TABLE ops.sync_errors
@@ -15,6 +15,11 @@ COMMENT ON COLUMN ops.sync_errors.observed_at IS
     'When the request was sent that brought record_data';
 COMMENT ON COLUMN ops.sync_errors.tried_with IS
     'Digest of the mapping and rules that refused it last; another one may let it pass';
+
+-- A record that is known to be gone is not mapped again, one that was rejected is.
+ALTER TABLE staging.webhook_events ADD COLUMN is_gone boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN staging.webhook_events.is_gone IS
+    'Whether the source, asked for the record when the event was merged, did not have it';
 
 ALTER TABLE ops.sync_jobs
     DROP CONSTRAINT sync_jobs_job_type,
@@ -86,6 +91,7 @@ DECLARE
         ELSE '{time}'
     END;
     key text;
+    alias text;
     columns text[];
 BEGIN
     FOR key IN SELECT jsonb_object_keys(config) LOOP
@@ -146,9 +152,18 @@ BEGIN
             END;
         END IF;
     END CASE;
-    -- A column that the entity's latest job did not map is a typing mistake. Before its
-    -- first job nobody knows.
-    SELECT array_agg(name) INTO columns FROM (
+    -- What the entity's latest job did not know is a typing mistake. Before its first job
+    -- nobody knows.
+    SELECT format(
+        '%L is an alias; write entity_type %L', rule.entity_type, s.entity_type
+    ) INTO alias
+    FROM ops.source_specs AS s
+    WHERE s.source_system = rule.source_system AND s.entity_type <> rule.entity_type
+        AND s.spec #> '{entity,aliases}' ? rule.entity_type;
+    IF alias IS NOT NULL THEN
+        RETURN alias;
+    END IF;
+    SELECT array_agg(field) INTO columns FROM (
         SELECT line ->> 'target' AS name
         FROM ops.source_specs AS s,
             jsonb_array_elements(s.spec #> '{entity,fields}') AS line
@@ -159,14 +174,17 @@ BEGIN
             jsonb_each(s.spec #> '{entity,also}') AS also,
             jsonb_array_elements(also.value) AS line
         WHERE s.source_system = rule.source_system AND s.entity_type = rule.entity_type
-    ) AS mapped;
+    ) AS mapped
     -- The normalized columns belong to e-mail and phone.
-    IF columns IS NOT NULL
-        AND regexp_replace(
-            regexp_replace(rule.field, 'email_normalized$', 'email'),
-            'phone_e164$', 'phone'
-        ) <> ALL (columns)
-    THEN
+    CROSS JOIN LATERAL unnest(ARRAY[
+        name,
+        CASE
+            WHEN name ~ '(^|\.)email$' THEN name || '_normalized'
+            WHEN name ~ '(^|\.)phone$' THEN name || '_e164'
+        END
+    ]) AS field
+    WHERE field IS NOT NULL;
+    IF rule.field <> ALL (columns) THEN
         RETURN format(
             'field %L is not mapped; %s %s has %s', rule.field, rule.source_system,
             rule.entity_type, array_to_string(columns, ', ')
@@ -175,27 +193,58 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION ops.check_validation_rule() RETURNS trigger LANGUAGE plpgsql AS $$
+-- What the table's CHECKs refuse, in words that say what is allowed; NULL: nothing.
+CREATE FUNCTION ops.find_rule_misspelling(rule ops.sync_validation_rules) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    mistake text;
-BEGIN
-    NEW.updated_at := clock_timestamp();
-    -- Switching off must always be possible. What a CHECK refuses, it says itself.
-    IF NEW.is_active AND jsonb_typeof(NEW.config) = 'object' AND NEW.rule_type IN (
+    types text[] := ARRAY[
         'required', 'min_length', 'max_length', 'pattern', 'one_of', 'not_one_of',
         'range', 'not_before', 'not_after'
-    ) THEN
+    ];
+    actions text[] := ARRAY['reject', 'set_null', 'keep'];
+BEGIN
+    RETURN CASE
+        WHEN rule.name !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+            'a name is 1 to 63 small letters, digits and _, a letter first, like state_code'
+        WHEN rule.rule_type <> ALL (types) THEN
+            format('there is no rule_type %L; there are %s', rule.rule_type,
+                array_to_string(types, ', '))
+        WHEN rule.on_error <> ALL (actions) THEN
+            format('there is no on_error %L; there are %s', rule.on_error,
+                array_to_string(actions, ', '))
+        WHEN jsonb_typeof(rule.config) <> 'object' THEN
+            'config is a JSON object, like {"length": 50}'
+    END;
+END $$;
+
+CREATE FUNCTION ops.check_validation_rule() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    mistake text := ops.find_rule_misspelling(NEW);
+BEGIN
+    NEW.updated_at := clock_timestamp();
+    -- Switching off must always be possible.
+    IF mistake IS NULL AND NEW.is_active AND NEW.rule_type IS NOT NULL THEN
         mistake := ops.find_rule_mistake(NEW);
-        IF mistake IS NOT NULL THEN
-            RAISE EXCEPTION 'rule %: %', NEW.name, mistake
-                USING ERRCODE = 'check_violation';
-        END IF;
+    END IF;
+    IF mistake IS NOT NULL THEN
+        RAISE EXCEPTION 'rule %: %', NEW.name, mistake USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER sync_validation_rules_check
     BEFORE INSERT OR UPDATE ON ops.sync_validation_rules
     FOR EACH ROW EXECUTE FUNCTION ops.check_validation_rule();
+
+-- A rule as the audit trail keeps it. Listed values may be of people, and what is audited
+-- cannot be erased: of them only the number is told.
+CREATE FUNCTION ops.describe_rule(rule jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN jsonb_typeof(rule #> '{config,values}') = 'array'
+        THEN jsonb_set(
+            rule, '{config,values}', to_jsonb(jsonb_array_length(rule #> '{config,values}'))
+        )
+        ELSE rule #- '{config,values}'
+    END
+$$;
 
 CREATE FUNCTION ops.audit_validation_rule() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -207,7 +256,9 @@ BEGIN
         VALUES (
             'rule.' || lower(TG_OP), 'validation_rule',
             coalesce(after, before) ->> 'name',
-            jsonb_strip_nulls(jsonb_build_object('before', before, 'after', after))
+            jsonb_strip_nulls(jsonb_build_object(
+                'before', ops.describe_rule(before), 'after', ops.describe_rule(after)
+            ))
         );
     END IF;
     RETURN NULL;

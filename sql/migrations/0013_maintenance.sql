@@ -1,11 +1,29 @@
 -- What maintenance does, what it may delete, and what webhooks did not announce.
--- Adds tables to schema ops, an index of unfinished jobs, and two columns of the inbox.
+-- Adds tables and a function to schema ops, two columns of the inbox, and indexes.
 -- Applied once, in one transaction; a load of the release before, which bears no new
--- columns, stops at its next chunk and is resumed by the next sync.
+-- columns, stops at its next chunk and is resumed by the next sync. The indexes are built
+-- inside the transaction, and writers of their tables wait meanwhile: the inbox and the
+-- tables of jobs and errors were small before this release.
 
 -- Finds what is at work, waits or died, however many jobs have ended.
 CREATE INDEX sync_jobs_unfinished ON ops.sync_jobs (source_system, entity_type)
     WHERE status IN ('pending', 'running', 'waiting');
+-- Finds what failed lately.
+CREATE INDEX sync_jobs_failed ON ops.sync_jobs (completed_at) WHERE status = 'failed';
+
+-- Whether a session of PostgreSQL executes a statement just now, and not for ever: its
+-- process cannot say meanwhile that it lives. One that PostgreSQL waits for is not at work,
+-- but stopped, or gone.
+CREATE FUNCTION ops.is_at_work(backend integer)
+RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity
+        WHERE pid = backend AND state = 'active'
+            AND wait_event_type IS DISTINCT FROM 'Client'
+            AND query_start > clock_timestamp() - interval '10 minutes'
+    )
+$$;
 
 CREATE TABLE ops.maintenance_runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -29,7 +47,7 @@ CREATE INDEX maintenance_runs_whole ON ops.maintenance_runs (id DESC) WHERE whol
 COMMENT ON TABLE ops.maintenance_runs IS
     'Each record represents one round of maintenance. Example: when was the warehouse last looked after?';
 COMMENT ON COLUMN ops.maintenance_runs.whole IS
-    'Whether all acts were done, or only those that cannot wait for the next hour';
+    'Whether all acts were done for all sources, or only what cannot wait for the next hour, or for one source';
 
 CREATE TABLE ops.maintenance_acts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -61,6 +79,7 @@ COMMENT ON COLUMN ops.maintenance_acts.error IS
 CREATE TABLE ops.job_recoveries (
     job_id bigint PRIMARY KEY REFERENCES ops.sync_jobs (id) ON DELETE CASCADE,
     tries integer NOT NULL,
+    attempt integer NOT NULL,
     chunks integer NOT NULL,
     last_try_at timestamptz NOT NULL,
     next_try_at timestamptz NOT NULL
@@ -69,6 +88,8 @@ COMMENT ON TABLE ops.job_recoveries IS
     'Each record represents a job that maintenance took up, or tried to. Example: which jobs does it not get any further?';
 COMMENT ON COLUMN ops.job_recoveries.tries IS
     'Tries since the job last got somewhere; at ten it is left to its next sync';
+COMMENT ON COLUMN ops.job_recoveries.attempt IS
+    'Attempt that it was at before the last try; the same one later: the try never got to it';
 COMMENT ON COLUMN ops.job_recoveries.chunks IS 'Chunks that it had at the last try';
 
 -- A task whose process died after its job's last commit is repeated, and finds its job.
@@ -102,6 +123,13 @@ COMMENT ON COLUMN ops.webhook_gaps.lost_at IS
 CREATE TABLE ops.retention (
     name text PRIMARY KEY,
     days integer NOT NULL,
+    -- Nothing else is ever deleted.
+    CONSTRAINT retention_name CHECK (
+        name IN (
+            'webhook_events', 'webhook_deliveries', 'sync_errors', 'sync_job_ids',
+            'api_quota_usage', 'maintenance_runs'
+        )
+    ),
     CONSTRAINT retention_days CHECK (days >= 1),
     -- A merge asks what was settled since a page was read, which may be weeks ago.
     CONSTRAINT retention_inbox CHECK (name NOT LIKE 'webhook%' OR days >= 30)
@@ -122,3 +150,13 @@ ALTER TABLE staging.webhook_deliveries
 COMMENT ON COLUMN staging.webhook_deliveries.retries IS
     'How often maintenance set it back from failed to pending';
 COMMENT ON COLUMN staging.webhook_deliveries.retried_at IS 'When it did so last';
+
+-- Find what is old.
+CREATE INDEX webhook_events_settled ON staging.webhook_events (settled_at)
+    WHERE state <> 'pending';
+CREATE INDEX webhook_deliveries_exploded ON staging.webhook_deliveries (exploded_at)
+    WHERE state <> 'pending';
+CREATE INDEX sync_errors_resolved ON ops.sync_errors (resolved_at) WHERE resolved;
+-- Finds the types of an entity's events, and the first one of each.
+CREATE INDEX webhook_events_type
+    ON staging.webhook_events (source_system, entity_type, event_type, created_at);

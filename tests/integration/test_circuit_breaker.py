@@ -194,6 +194,24 @@ def test_one_broken_entity_does_not_keep_us_from_the_others(house: House):
     assert (row["state"], row["failures"]) == ("closed", 0)
 
 
+def test_two_broken_entities_let_a_healthy_one_find_out(house: House):
+    for entity in ("users", "appointments"):
+        house.sandbox.fault("status", path=f"/{entity}*", status=500)
+    with pytest.raises(TransientSourceError, match="gave up after 5 requests"):
+        sync(house, "users")
+    assert sync(house, "appointments").status == "waiting"
+    house.rows("UPDATE ops.circuit_breakers SET retry_at = clock_timestamp()")
+    house.sandbox.admin("DELETE", "/stats")
+
+    broken = [sync(house, entity).status for entity in ("users", "appointments")]
+    assert broken == ["waiting", "waiting"]
+    assert house.sandbox.stats()["requests"] == 0
+    assert sync(house, "prospects").status == "success"
+
+    (row,) = house.rows(BREAKER)
+    assert (row["state"], row["failures"]) == ("closed", 0)
+
+
 def test_429_and_refusals_never_open_it(house: House):
     house.sandbox.fault("status", status=429, retry_after="0.001")
     for entity in ("prospects", "appointments"):
@@ -224,7 +242,10 @@ def test_a_source_down_for_a_day_fails_the_job(house: House):
     # The next run waits anew, and ends when the source is back.
     assert sync(house, "appointments").status == "waiting"
     house.sandbox.clear_faults()
-    house.rows("UPDATE ops.circuit_breakers SET retry_at = clock_timestamp()")
+    house.rows(
+        "UPDATE ops.circuit_breakers"
+        " SET retry_at = clock_timestamp() - interval '1 minute'"
+    )
     assert sync(house, "appointments").status == "success"
 
 

@@ -1,6 +1,7 @@
 """``quarantine`` and ``rules`` as processes, on a real warehouse and a sandbox."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,11 @@ def _add_rule(shell: Shell, name: str, rest: str) -> None:
     )
 
 
+def _text(shell: Shell, *words: str) -> str:
+    out, _ = shell.start("quarantine", "list", *words).communicate(timeout=60)
+    return out
+
+
 def _entries(shell: Shell, *words: str) -> dict[str, Any]:
     done = shell.run(*LIST, *words)
     assert done.status == 0, done.err
@@ -47,12 +53,22 @@ def test_the_list_says_what_why_and_where(shell: Shell) -> None:
     dates = _entries(shell, "--rule", "built-in:timestamp", "--severity", "error")
 
     assert (both["total"], one["total"], len(one["entries"])) == (10, 4, 1)
-    assert none == {"total": 0, "entries": []}
+    assert none == {"total": 0, "reasons": [], "entries": []}
+    assert both["reasons"] == [
+        {"count": 6, "source_system": "genius", "entity_type": "appointments",
+         "severity": "error", "error_type": "invalid_timestamp",
+         "field": "scheduled_date", "rule": "built-in:timestamp"},
+        {"count": 4, "source_system": "genius", "entity_type": "appointments",
+         "severity": "error", "error_type": "missing_id", "field": "source_id",
+         "rule": "built-in:id"},
+    ]  # fmt: skip
     assert dates["total"] == 6
     assert {entry["field"] for entry in dates["entries"]} == {"scheduled_date"}
     (entry,) = one["entries"]
     assert entry["rule"] == "built-in:id"
-    assert entry["page"].startswith("/appointments up to page ")
+    assert re.fullmatch(
+        "page [1-9] of /appointments, [0-9]+ records each", entry["page"]
+    )
     assert (entry["seen_count"], entry["retry_count"], entry["job_id"]) == (1, 0, 1)
     assert "record_data" not in entry
     with_data = ("--type", "missing_id", "--data", "--limit", "1")
@@ -61,17 +77,76 @@ def test_the_list_says_what_why_and_where(shell: Shell) -> None:
 
 
 def test_the_list_for_people_holds_no_data_unless_asked(shell: Shell) -> None:
-    def text(*words: str) -> str:
-        out, _ = shell.start("quarantine", "list", *words).communicate(timeout=60)
-        return out
-
-    plain = text()
+    plain = _text(shell)
+    lines = plain.splitlines()
     assert "prospect_id" not in plain
     assert "without id" in plain
-    assert len(plain.splitlines()) == 11
-    assert "prospect_id" in text("--data")
-    assert "2 of 10; --limit shows more" in text("--limit", "2")
-    assert text("--field", "nothing").strip() == "nothing in quarantine"
+    # The reasons, an empty line, the entries, and how to see one whole.
+    assert [line.split()[0] for line in lines[:3]] == ["count", "6", "4"]
+    assert len(lines) == 3 + 1 + 11 + 1
+    assert max(map(len, lines)) <= 120
+    assert "prospect_id" in _text(shell, "--data")
+    assert "2 of 10; --limit shows more" in _text(shell, "--limit", "2")
+
+
+def test_one_entry_is_shown_whole(shell: Shell) -> None:
+    (entry,) = _entries(shell, "--type", "missing_id", "--limit", "1")["entries"]
+
+    lines = _text(shell, "--id", str(entry["id"])).splitlines()
+
+    assert lines == [
+        f"{key}: {'' if value is None else value}" for key, value in entry.items()
+    ]
+    missing = shell.run("quarantine", "list", "--id", "999999")
+    assert missing.status == 2
+    assert "--id: 999999: nothing matches; 10 in all" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--type", "missing_ids"), "'missing_ids' is there nowhere (did you mean mis"),
+        (("--field", "schedule_date"), "nowhere (did you mean scheduled_date?)"),
+        (("--rule", "nope"), "--rule 'nope' is there nowhere"),
+        (("--severity", "warning"), ""),
+    ],
+)  # fmt: skip
+def test_filters_that_let_nothing_pass_say_what_is_open(
+    shell: Shell, words: tuple[str, ...], told: str
+) -> None:
+    said = _text(shell, *words)
+
+    assert said.startswith("nothing matches; 10 open in all")
+    assert told in said
+    shell.rows("UPDATE ops.sync_errors SET resolved = true, resolved_at = now()")
+    assert _text(shell, *words) == "nothing in quarantine\n"
+
+
+def test_a_field_is_found_with_and_without_its_table(shell: Shell) -> None:
+    shell.rows(
+        "UPDATE ops.sync_errors SET field = 'contacts.last_name'"
+        " WHERE error_type = 'missing_id'"
+    )
+
+    for field in ("last_name", "contacts.last_name"):
+        assert _entries(shell, "--field", field)["total"] == 4
+
+
+def test_data_is_the_records_json(shell: Shell) -> None:
+    _add_rule(shell, "warns", """'status', 'max_length', '{"length": 1}'""")
+    shell.rows("UPDATE ops.sync_validation_rules SET on_error = 'keep'")
+    shell.run(*SYNC, "appointments", "--mode", "replay")
+    shell.rows(
+        "UPDATE raw.genius_appointments SET payload = payload ||"
+        """ jsonb_build_object('note', E'\u00e9 \u001b[31m \u009b31m')"""
+    )
+
+    warned = _text(shell, "--rule", "warns", "--data", "--limit", "1")
+
+    line = next(line for line in warned.splitlines() if ": {" in line)
+    assert json.loads(line.partition(": ")[2])["note"] == "\u00e9 \x1b[31m \x9b31m"
+    assert "\u00e9" in line
+    assert line.isprintable()
 
 
 def test_retry_ends_with_the_line_of_a_sync(shell: Shell) -> None:
@@ -80,6 +155,13 @@ def test_retry_ends_with_the_line_of_a_sync(shell: Shell) -> None:
     assert stays.status == 0
     assert stays.result["records_failed"] == stays.result["records_processed"] == 10
     assert (stays.result["mode"], stays.result["requests"]) == ("reprocess", 0)
+    assert stays.result["records_passed"] == 0
+    assert "0 of 10 records pass now; 10 stay rejected" in stays.err
+    # They did not come again from the source.
+    seen = "SELECT DISTINCT seen_count, retry_count, last_seen_at < j.started_at"
+    assert shell.rows(
+        f"{seen} FROM ops.sync_errors, ops.sync_jobs AS j WHERE job_type = 'reprocess'"
+    ) == [(1, 1, True)]
 
     mended = shell.file.read_text().replace(
         "scheduled_date: scheduled_date", "scheduled_date: created_date"
@@ -93,6 +175,44 @@ def test_retry_ends_with_the_line_of_a_sync(shell: Shell) -> None:
     assert (rest.result["records_created"], rest.result["records_failed"]) == (5, 4)
     assert _entries(shell)["total"] == 4
     assert _entries(shell, "--all")["total"] == 10
+
+
+def test_a_retry_may_be_of_one_reason(shell: Shell) -> None:
+    some = shell.run("quarantine", "retry", *OF, "--type", "missing_id")
+    others = shell.run("quarantine", "retry", *OF, "--field", "scheduled_date")
+
+    assert some.result["records_processed"] == 4
+    assert others.result["records_processed"] == 6
+    assert shell.rows("SELECT DISTINCT retry_count FROM ops.sync_errors") == [(1,)]
+
+
+def test_a_retry_of_nothing_makes_no_job(shell: Shell) -> None:
+    wrong = shell.run("quarantine", "retry", *OF, "--rule", "built-in:timestam")
+    assert (wrong.status, wrong.result["job_id"]) == (0, None)
+    assert "10 open in all; --rule 'built-in:timestam' is there nowhere" in wrong.err
+    shell.rows("UPDATE ops.sync_errors SET resolved = true, resolved_at = now()")
+
+    none = shell.run("quarantine", "retry", *OF)
+
+    assert (none.status, none.result["status"]) == (0, "success")
+    assert (none.result["job_id"], none.result["records_processed"]) == (None, 0)
+    assert none.result["entity"] == "appointments"
+    assert "nothing in quarantine; nothing was tried" in none.err
+    assert shell.rows(
+        "SELECT count(*) FROM ops.sync_jobs WHERE job_type = 'reprocess'"
+    ) == [(0,)]
+
+
+def test_new_rejects_are_counted_with_the_way_to_them(shell: Shell) -> None:
+    _add_rule(shell, "short", """'status', 'max_length', '{"length": 1}'""")
+    done = shell.run(*SYNC, "appointments", "--mode", "replay")
+
+    ((count,),) = shell.rows("SELECT max(new_rejects) FROM ops.sync_jobs WHERE id = 2")
+    assert count > 0
+    assert (
+        f"{count} new rejects: python -m crm_warehouse quarantine list --source genius"
+        " --entity appointments"
+    ) in done.err
 
 
 def test_a_killed_retry_is_taken_up_by_the_next(shell: Shell) -> None:
@@ -129,6 +249,7 @@ def test_wrong_retries_say_why(shell: Shell) -> None:
         ("--source", "genius"): "give --source and --entity",
         ("--id", "999999"): "is no open entry",
         (*OF, "--id", "1"): "leave them out",
+        ("--id", "1", "--type", "missing_id"): "leave them out",
         ("--source", "genius", "--entity", "leads"): "has no entity",
     }
     for words, reason in wrong.items():

@@ -75,7 +75,7 @@ def test_a_guard_says_how_to_override_it_and_the_same_job_goes_on(
 
     assert status == 1
     assert stopped["status"] == "failed"
-    assert "run again with override empty_list" in err
+    assert "run again with mode full and override empty_list" in err
     allowed = shell.run(*words, "--override", "empty_list").result
     assert (allowed["job_id"], allowed["status"]) == (stopped["job_id"], "success")
     again = shell.run(*words, "--override", "mass_delete,empty_list").result

@@ -127,3 +127,61 @@ def test_a_new_column_of_the_file_is_seen(shell: Shell) -> None:
     assert status == 2
     assert "there is no table raw.genius_campaigns" in out
     assert "sql/migrations" in out
+
+
+@pytest.mark.parametrize(
+    ("source", "entity", "field", "mistake"),
+    [
+        (
+            "genius",
+            "prospects",
+            "statee",
+            "'statee' is not mapped (did you mean state?)",
+        ),
+        (
+            "genius",
+            "prospectz",
+            "state",
+            "no entity 'prospectz' (did you mean prospects?)",
+        ),
+        (
+            "genius",
+            "contacts",
+            "state",
+            "'contacts' is an alias; write entity_type 'pros",
+        ),
+        ("genus", "prospects", "state", "no source 'genus' (did you mean genius?)"),
+    ],
+)
+def test_a_wrong_rule_is_a_problem(
+    shell: Shell, source: str, entity: str, field: str, mistake: str
+) -> None:
+    shell.rows(
+        "INSERT INTO ops.sync_validation_rules"
+        " (name, source_system, entity_type, field, rule_type)"
+        f" VALUES ('wrong', '{source}', '{entity}', '{field}', 'required')"
+    )
+
+    status, out = _said(shell)
+    listed, _ = shell.start("rules", "list").communicate(timeout=60)
+
+    assert status == 2
+    assert out.count("error: ") == 1
+    assert "error: rule wrong: " in out
+    assert mistake in out
+    assert mistake in listed
+    shell.rows("UPDATE ops.sync_validation_rules SET is_active = false")
+    assert _said(shell)[0] == 0
+
+
+def test_only_rules_of_the_files_named_are_looked_at(shell: Shell) -> None:
+    shell.rows(
+        "INSERT INTO ops.sync_validation_rules"
+        " (name, source_system, entity_type, field, rule_type)"
+        " VALUES ('other', 'hubspot', 'deals', 'x', 'required')"
+    )
+    process = shell.start("validate", str(shell.file))
+    out, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert "other" not in out

@@ -1,5 +1,8 @@
 """Bad records are set aside or reported; the others go on, and the counters add up."""
 
+import pytest
+
+from crm_warehouse.errors import GuardError
 from tests.proof.house import House
 from tests.proof.oracle import compare
 
@@ -99,6 +102,20 @@ def test_warnings_name_the_field_and_heal(house: House) -> None:
     open_errors = "SELECT count(*) FROM ops.sync_errors WHERE NOT resolved"
     assert house.value(open_errors) == 0
     assert not compare(house.conninfo, house.sandbox, "prospects")
+
+
+def test_a_load_that_went_on_counts_a_warning_once(house: House) -> None:
+    """The page that is read again for its place has warnings that are counted."""
+    house.sync("prospects")
+    house.sandbox.move("prospects", "delete", 300)
+    house.sandbox.move("prospects", "spoil", 200, kind="bad_email")
+    with pytest.raises(GuardError):
+        house.sync("prospects", "full")
+
+    result = house.sync("prospects", "full", override=frozenset({"mass_delete"}))
+
+    assert result.records_repeated > 0
+    assert result.warnings == 200
 
 
 def test_exact_bytes_are_kept_where_jsonb_refuses(house: House) -> None:

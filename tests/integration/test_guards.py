@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crm_warehouse.engine import guards, reading
-from crm_warehouse.errors import GuardError
+from crm_warehouse.errors import ConfigurationError, GuardError
 from tests.proof.house import House
 from tests.proof.oracle import compare
 
@@ -42,7 +42,8 @@ def refused(house: House, **options: Any) -> GuardError:
     job = house.rows(JOB)[0]
     assert (job["status"], job["error_type"]) == ("failed", "guard")
     assert job["guard"] == caught.value.guard
-    assert str(caught.value).endswith(f"run again with override {job['guard']}")
+    remedy = f"run again with mode {mode} and override {job['guard']}"
+    assert str(caught.value).endswith(remedy)
     return caught.value
 
 
@@ -53,6 +54,29 @@ def written(house: House) -> list[dict[str, Any]]:
         " FROM warehouse.contacts w JOIN raw.genius_prospects r"
         " USING (source_system, source_id) ORDER BY 1"
     )
+
+
+def add_rule(house: House, field: str, on_error: str) -> None:
+    """A rule that no value of a prospect's field fulfils."""
+    house.rows(
+        "INSERT INTO ops.sync_validation_rules"
+        " (name, source_system, entity_type, field, rule_type, config, on_error)"
+        " VALUES ('short', 'genius', 'prospects', %s, 'max_length',"
+        " '{\"length\": 1}', %s)",
+        field,
+        on_error,
+    )
+
+
+@pytest.mark.parametrize("guard", ["mass_delete", "empty_list"])
+@pytest.mark.parametrize("mode", ["incremental", "replay"])
+def test_an_override_that_only_a_full_load_needs_is_refused_elsewhere(
+    house: House, guard: Any, mode: str
+) -> None:
+    message = f"override {guard} goes with mode full, not {mode}.* Choose mode full"
+    with pytest.raises(ConfigurationError, match=message):
+        house.sync("prospects", mode, override=frozenset({guard, "volume"}))
+    assert house.rows(JOB) == []
 
 
 class TestVolume:
@@ -68,7 +92,9 @@ class TestVolume:
         assert written(steady) == before
         assert steady.rows(JOB)[0]["chunks"] == 0
 
-    def test_an_override_lets_it_pass_once_and_is_audited(self, steady: House) -> None:
+    def test_an_override_lets_it_pass_once_and_is_audited(
+        self, steady: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
         steady.sandbox.move("prospects", "change", 400)
         refused(steady)
         stopped = steady.rows(JOB)[0]
@@ -82,6 +108,9 @@ class TestVolume:
         assert (result.job_id, result.records_updated) == (stopped["id"], 400)
         job = steady.rows(JOB)[0]
         assert (job["attempt"], job["overrides"], job["guard"]) == (2, ["volume"], None)
+        assert (
+            f"job {job['id']} overrides volume: records 400, limit 300" in caplog.text
+        )
         (audited,) = steady.rows(OVERRIDDEN)
         assert (audited["object_id"], audited["actor"]) == (str(job["id"]), "cli")
         assert audited["details"]["guard"] == "volume"
@@ -126,7 +155,7 @@ class TestVolume:
     def test_an_override_of_another_guard_changes_nothing(self, steady: House) -> None:
         steady.sandbox.move("prospects", "change", 400)
 
-        refused(steady, override=frozenset({"mass_delete", "schema_break"}))
+        refused(steady, override=frozenset({"schema_break"}))
 
         assert steady.rows(OVERRIDDEN) == []
 
@@ -239,6 +268,58 @@ class TestShape:
         assert "email_normalized of warehouse.contacts came empty" in str(error)
         # The chunk before stays, since nothing could be known yet.
         assert house.rows(JOB)[0]["records_updated"] <= 100
+
+    def test_only_chunks_that_were_not_written_are_read_again(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "CHUNK_RECORDS", 100)
+        house.sync("prospects")
+        house.sandbox.fault("retype_field", field="email")
+        refused(house, mode="full", batch_size=20)
+        stopped = house.rows(JOB)[0]
+        assert stopped["chunks"] >= 1
+        house.sandbox.admin("DELETE", "/stats")
+
+        result = house.sync(
+            "prospects", "full", batch_size=20, override=frozenset({"schema_break"})
+        )
+
+        assert (result.job_id, result.status) == (stopped["id"], "success")
+        # Besides the rest of 30 pages the last one before, for the place.
+        requests = house.sandbox.stats()["requests"]
+        assert requests == 30 - 5 * stopped["chunks"] + 1
+
+    def test_what_a_rule_rejects_is_no_broken_shape(self, house: House) -> None:
+        house.sync("prospects")
+        add_rule(house, "first_name", "reject")
+
+        result = house.sync("prospects", "full")
+
+        assert (result.status, result.records_failed) == ("partial", 600)
+        assert house.value("SELECT count(first_name) FROM warehouse.contacts") == 600
+
+    @pytest.mark.parametrize(
+        ("field", "made"), [("first_name", "first_name"), ("email", "email_normalized")]
+    )
+    def test_what_a_rule_empties_is_no_broken_shape(
+        self, house: House, field: str, made: str
+    ) -> None:
+        house.sync("prospects")
+        add_rule(house, field, "set_null")
+
+        assert house.sync("prospects", "full").status == "success"
+
+        empty = f"SELECT count({field}) + count({made}) FROM warehouse.contacts"
+        assert house.value(empty) == 0
+
+    def test_beside_a_rule_the_other_columns_are_guarded(self, house: House) -> None:
+        house.sync("prospects")
+        add_rule(house, "first_name", "set_null")
+        house.sandbox.fault("drop_field", field="email")
+
+        error = refused(house, mode="full")
+
+        assert str(error).split(": ")[1].startswith("email, email_normalized of")
 
     def test_a_field_that_a_few_still_have_is_no_broken_shape(
         self, house: House

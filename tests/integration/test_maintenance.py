@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from crm_warehouse.connections.webhooks import WebhookOwner
 from crm_warehouse.engine import due, reading
 from crm_warehouse.engine.maintenance import Act, MaintenanceRequest, Report, maintain
 from crm_warehouse.engine.recovery import Access
+from crm_warehouse.engine.reprocess import ReprocessRequest, reprocess
 from crm_warehouse.errors import FencedError, TransientSourceError
 from crm_warehouse.spec import Quota, Source
 from include.sandbox.server import SandboxServer
@@ -23,6 +25,10 @@ from tests.proof.oracle import compare
 
 PAGES = 100
 JOBS = "SELECT * FROM ops.sync_jobs ORDER BY id"
+FAIL = (
+    "UPDATE ops.sync_jobs SET status = 'failed', error_type = 'transient',"
+    " completed_at = now()"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +74,15 @@ def die(house: House, entity: str = "prospects", **options: Any) -> None:
 
     with pytest.raises(PowerCutError):
         house.sync(entity, progress=cut, **options)
+
+
+def park(make_house: Callable[[Source], House], source: Source) -> House:
+    """A job that waits since yesterday, and may go on."""
+    quota = Quota("test", requests=3, per_seconds=3600.0)
+    house = make_house(replace(source, quotas=(quota,)))
+    assert house.sync("prospects").status == "waiting"
+    house.rows("UPDATE ops.sync_jobs SET resume_at = now() - interval '1 day'")
+    return house
 
 
 def allow_another_try(house: House) -> None:
@@ -190,6 +205,25 @@ class TestStaleJobs:
         assert result.status == "success"
         assert house.rows(JOBS)[0]["attempt"] == 1
 
+    def test_a_stopped_process_is_cut_off_and_replaced(self, house: House) -> None:
+        reports: list[Report] = []
+
+        def stop(so_far: Any) -> None:
+            if so_far.records_received and not reports:
+                house.rows(
+                    "UPDATE ops.sync_jobs"
+                    " SET heartbeat_at = heartbeat_at - interval '31 seconds'"
+                )
+                reports.append(heal(house))
+
+        with pytest.raises(psycopg.OperationalError):
+            house.sync("prospects", progress=stop)
+
+        assert figures(reports[0]) == (1, 1)
+        [job] = house.rows(JOBS)
+        assert (job["status"], job["attempt"]) == ("success", 2)
+        assert not compare(house.conninfo, house.sandbox, "prospects")
+
     def test_a_silence_shorter_than_airflows_first_retry_is_no_death(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -224,6 +258,58 @@ class TestStaleJobs:
 
         assert figures(heal(house)) == (0, 0)
 
+    def test_a_failed_full_load_outlives_other_jobs(self, house: House) -> None:
+        die(house, mode="full")
+        house.rows(FAIL)
+        house.sync("prospects")
+        prospects = house.source.entities["prospects"]
+        reprocess(
+            ReprocessRequest(house.source, prospects, "genius"), conninfo=house.conninfo
+        )
+
+        assert figures(heal(house)) == (1, 1)
+
+        first = house.rows(JOBS)[0]
+        assert (first["job_type"], first["status"], first["attempt"]) == (
+            *("full", "success"),
+            2,
+        )
+        assert not compare(house.conninfo, house.sandbox, "prospects")
+
+    def test_the_next_full_load_goes_on_with_it(self, house: House) -> None:
+        die(house, mode="full")
+        house.rows(FAIL)
+        house.sync("prospects")
+
+        assert house.sync("prospects", "full").job_id == house.rows(JOBS)[0]["id"]
+
+    def test_but_not_when_what_it_saw_is_old(self, house: House) -> None:
+        die(house, mode="full")
+        house.rows(FAIL)
+        house.rows("UPDATE ops.sync_jobs SET completed_at = now() - interval '2 days'")
+
+        assert house.sync("prospects", "full").job_id != house.rows(JOBS)[0]["id"]
+
+    def test_unless_maintenance_asks_for_it(self, house: House) -> None:
+        """After an outage of some days, late is better than at the next full time."""
+        die(house, mode="full")
+        house.rows(FAIL)
+        house.rows("UPDATE ops.sync_jobs SET completed_at = now() - interval '2 days'")
+
+        assert figures(heal(house)) == (1, 1)
+        assert house.rows(JOBS)[0]["status"] == "success"
+
+    def test_a_failed_incremental_one_is_made_good_by_a_full_load_only(
+        self, house: House
+    ) -> None:
+        die(house)
+        house.rows(FAIL)
+        house.sync("prospects", "full")
+        failed, full = (job["id"] for job in house.rows(JOBS))
+
+        assert figures(heal(house)) == (0, 0)
+        assert house.sync("prospects").job_id not in (failed, full)
+
     def test_nor_one_that_is_switched_off(self, house: House) -> None:
         die(house)
         house.rows("UPDATE ops.sync_configurations SET is_active = false")
@@ -241,6 +327,40 @@ class TestStaleJobs:
             allow_another_try(house)
 
         assert tries == due.MOST_TRIES
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"entities": {}},
+            {"paging": replace(GENIUS.paging, size=50, max_size=50)},
+        ],
+        ids=["entity gone", "page size refused"],
+    )
+    def test_nor_a_wait_that_can_never_begin_again(
+        self,
+        make_house: Callable[[Source], House],
+        genius: Source,
+        change: dict[str, Any],
+    ) -> None:
+        park(make_house, genius)
+        house = make_house(replace(genius, **change))
+        tries = 0
+        for _ in range(due.MOST_TRIES + 5):
+            tries += recovered(heal(house)).found
+            allow_another_try(house)
+
+        assert tries == due.MOST_TRIES
+        assert house.rows(JOBS)[0]["attempt"] == 1
+
+    def test_waits_that_began_again_are_never_given_up(
+        self, make_house: Callable[[Source], House], genius: Source
+    ) -> None:
+        house = park(make_house, genius)
+        for _ in range(due.MOST_TRIES + 5):
+            assert len(heal(house, in_place=False).due) == 1
+            house.rows("UPDATE ops.sync_jobs SET attempt = attempt + 1")
+
+        assert house.value("SELECT tries FROM ops.job_recoveries") == 1
 
     def test_it_is_not_asked_for_again_at_once(self, house: House) -> None:
         die(house)
@@ -279,6 +399,25 @@ class TestStaleJobs:
         house = make_house(genius)
         assert figures(heal(house)) == (0, 0)  # its time has not come
         house.rows("UPDATE ops.sync_jobs SET resume_at = now() - interval '1 second'")
+
+        assert figures(heal(house)) == (1, 1)
+        [job] = house.rows(JOBS)
+        assert (job["status"], job["attempt"]) == ("success", 2)
+
+    def test_a_wait_whose_hold_was_ended_can_be_woken(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As the guide to quota says it."""
+        monkeypatch.setattr(due, "LATE_AFTER_SECONDS", 60.0)
+        house.sandbox.fault("status", status=429, after=4, count=1, retry_after=3600)
+        assert house.sync("prospects", batch_size=50).status == "waiting"
+        house.rows("DELETE FROM ops.api_quota_holds WHERE source_system = 'genius'")
+        assert figures(heal(house)) == (0, 0)
+
+        house.rows(
+            "UPDATE ops.sync_jobs SET resume_at = now() - interval '1 minute'"
+            " WHERE source_system = 'genius' AND status = 'waiting'"
+        )
 
         assert figures(heal(house)) == (1, 1)
         [job] = house.rows(JOBS)

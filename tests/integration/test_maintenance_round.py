@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from crm_warehouse.engine import due, maintenance, recovery
@@ -148,10 +149,23 @@ def test_the_command_does_a_whole_round(shell: Shell) -> None:
     assert rounds == [("success", True, "cli")]
 
 
+def test_a_round_of_one_source_is_no_whole_round(shell: Shell) -> None:
+    """The other sources, and what is old, still wait for theirs."""
+    done = shell.run("maintain", "--source", "genius")
+
+    assert done.status == 0, done.err
+    acts = [(act["act"], act["source_system"]) for act in done.result["acts"]]
+    assert acts == [(act, "genius") for act in ("recover_jobs", "reprocess", "link")]
+    assert shell.rows("SELECT whole FROM ops.maintenance_runs") == [(False,)]
+    with psycopg.connect(shell.conninfo) as conn:
+        asked = conn.execute(due.is_due(), due.values(["genius"], []))
+        assert asked.fetchone() == (False, True)
+
+
 def test_the_command_ends_with_3_when_an_act_failed(shell: Shell) -> None:
     shell.rows("ALTER TABLE ops.retention RENAME TO away")
 
-    done = shell.run("maintain", "--source", "genius")
+    done = shell.run("maintain")
 
     assert done.status == 3
     failed = {act["act"]: act["error"] for act in done.result["acts"] if act["error"]}

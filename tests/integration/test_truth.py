@@ -1,12 +1,13 @@
 """The warehouse equals the source, whatever moves, and proves it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from crm_warehouse.engine import sync
 from crm_warehouse.errors import GuardError
-from crm_warehouse.spec import FieldMap
+from crm_warehouse.spec import FieldMap, Quota, Source
 from tests.proof.house import House
 from tests.proof.oracle import TABLES, compare
 
@@ -87,6 +88,38 @@ def test_long_confirmations_keep_the_session_alive(
     house.sandbox.fault("latency", seconds=0.4, path="/prospects/*")
 
     assert house.sync("prospects", "full").records_deleted == 5
+
+
+def test_confirmations_that_would_have_to_wait_are_left_to_the_next_load(
+    make_house: Callable[[Source], House], genius: Source
+) -> None:
+    """A job that began them anew after each wait would never end."""
+    house = make_house(genius)
+    house.sync("prospects")
+    house.sandbox.move("prospects", "delete", 60)
+    scarce = make_house(replace(genius, quotas=(Quota("hourly", 40, 3600.0),)))
+
+    result = scarce.sync("prospects", "full")
+
+    # Six pages, an id that is there, and as many that are gone as the quota has left.
+    assert (result.status, result.requests) == ("success", 40)
+    assert result.records_deleted == 40 - 6 - 1
+    # Nobody's share is kept for a job that has ended.
+    assert house.value("SELECT count(*) FROM ops.api_quota_wants") == 0
+    assert house.sync("prospects", "full").records_deleted == 27
+    assert not compare(house.conninfo, house.sandbox, "prospects")
+
+
+def test_a_pause_among_confirmations_ends_them(house: House) -> None:
+    house.sync("prospects")
+    house.sandbox.move("prospects", "delete", 5)
+    house.sandbox.fault(
+        "status", status=429, retry_after=600, path="/prospects/*", after=3
+    )
+
+    result = house.sync("prospects", "full")
+
+    assert (result.status, result.records_deleted) == ("success", 2)
 
 
 def test_record_that_the_list_missed_lives_on(house: House) -> None:

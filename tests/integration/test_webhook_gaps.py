@@ -4,11 +4,14 @@ import json
 import zlib
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from crm_warehouse.connections.webhooks import WebhookOwner
 from crm_warehouse.engine import due, retention, webhook_gaps
 from crm_warehouse.engine.maintenance import Act, MaintenanceRequest, Report, maintain
+from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.recovery import Access
 from tests.proof.house import House, Open
 from tests.proof.oracle import compare_all
@@ -89,6 +92,15 @@ def full_loads(report: Report) -> list[str]:
     return [each.entity for each in report.due if each.mode == "full"]
 
 
+def events_read(plan: dict[str, Any]) -> float:
+    """Rows of the inbox that a plan touched."""
+    own = 0.0
+    if plan.get("Relation Name") == "webhook_events":
+        rows = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        own = rows * plan["Actual Loops"]
+    return own + sum(map(events_read, plan.get("Plans", [])))
+
+
 class TestLost:
     def test_what_was_announced_is_not_missed(self, house: House) -> None:
         for action in KINDS:
@@ -121,6 +133,26 @@ class TestLost:
         # No full load had been made since deletions are announced: they may be older.
         assert gaps(house) == [("contacts", 4, 3, 0)]
         assert full_loads(later) == []  # once a day, at most
+
+    def test_measuring_reads_no_more_events_than_needed(self, house: House) -> None:
+        """The first of each type, and those of the records that were loaded."""
+        ids = house.sandbox.move("contacts", "change", 50)
+        announce(house, "change", ids)
+        house.merge_webhooks()
+        heal(house)
+        values = {
+            **{"source_system": "hubspot", "entity_type": "contacts"},
+            **{"tolerance": 0.0, "created": r"\.creation$", "deleted": r"\.deletion$"},
+        }
+        measure = query("measure_webhooks", table=sql.Identifier("contacts"))
+        with psycopg.connect(house.conninfo, autocommit=True) as conn:
+            conn.execute("VACUUM ANALYZE staging.webhook_events")
+            conn.execute("SET enable_seqscan = off")  # the table here is small
+            explain = b"EXPLAIN (ANALYZE, FORMAT JSON) " + measure.as_bytes(conn)
+            row = conn.execute(explain, values).fetchone()
+
+        assert row is not None
+        assert events_read(row[0][0]["Plan"]) <= 10
 
     def test_a_gap_is_asked_for_once(self, house: House) -> None:
         house.sandbox.move("contacts", "create", 1)
@@ -303,12 +335,35 @@ class TestRetention:
         ]
         assert house.value("SELECT count(*) FROM ops.sync_job_ids") == 1
 
+    @pytest.mark.parametrize(
+        ("name", "moment"),
+        [
+            ("webhook_events", "settled_at"),
+            ("webhook_deliveries", "exploded_at"),
+            ("sync_errors", "resolved_at"),
+        ],
+    )
+    def test_what_is_old_is_found_by_an_index(
+        self, house: House, name: str, moment: str
+    ) -> None:
+        statement = b"EXPLAIN " + retention.statements()[name].as_bytes(None)
+        with psycopg.connect(house.conninfo) as conn:
+            for way in ("seqscan", "bitmapscan", "sort"):  # the tables here are small
+                conn.execute(f"SET enable_{way} = off")
+            plan = conn.execute(statement, {"limit": 5000}).fetchall()
+
+        lines = "\n".join(line for (line,) in plan)
+        assert f"Index Scan using {name}_{moment.removesuffix('_at')} on" in lines
+        assert f"Index Cond: ({moment} < " in lines
+
     def test_once_a_day(self, house: House) -> None:
         assert act(heal(house), "retain").details == {}
 
     def test_what_a_merge_may_ask_for_cannot_be_deleted_by_setting(
         self, house: House
     ) -> None:
+        with pytest.raises(Exception, match="retention_name"):
+            house.rows("INSERT INTO ops.retention VALUES ('audit_log', 5)")
         with pytest.raises(Exception, match="retention_inbox"):
             house.rows(
                 "UPDATE ops.retention SET days = 29 WHERE name = 'webhook_events'"

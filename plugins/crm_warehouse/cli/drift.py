@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from crm_warehouse.cli.failures import explain
+from crm_warehouse.cli.stored_rules import list_rules, mistakes
 from crm_warehouse.cli.warehouse import no_tables, warehouse_conninfo
 from crm_warehouse.engine import settings
 from crm_warehouse.engine.job import SyncRequest
@@ -36,8 +37,13 @@ class Drift(NamedTuple):
     warnings: list[str]
 
 
-def find_drift(sources: list[Source]) -> Drift:
-    """Compare; nothing is written."""
+def find_drift(sources: list[Source], *, whole: bool) -> Drift:
+    """Compare; nothing is written.
+
+    Args:
+        sources: What to compare with.
+        whole: These are all sources there are; rules of others are mistakes.
+    """
     problems: list[str] = []
     warnings: list[str] = []
     try:
@@ -50,6 +56,7 @@ def find_drift(sources: list[Source]) -> Drift:
                     found, more = _configuration(conn, source, entity)
                     problems += found
                     warnings += more
+            problems += _rules(conn, sources, whole=whole)
     except (ConfigurationError, psycopg.Error) as error:
         return Drift(False, [*problems, *explain(error).lines], warnings)
     return Drift(True, problems, warnings)
@@ -95,6 +102,17 @@ def _tables(conn: _Connection, source: Source, entity: Entity) -> Iterator[str]:
                 f"{where}: {table}.{name} is of type {columns[name]}, but {wanted} "
                 f"comes in; {_HOW}"
             )
+
+
+def _rules(conn: _Connection, sources: list[Source], *, whole: bool) -> Iterator[str]:
+    """What is wrong with the validation rules that are active."""
+    known = {source.name: source for source in sources}
+    stored = [
+        rule
+        for rule in list_rules(conn, None, None)
+        if rule["is_active"] and (whole or rule["source_system"] in known)
+    ]
+    return (wrong for wrong in mistakes(stored, known) if wrong is not None)
 
 
 def _columns(conn: _Connection, table: str) -> dict[str, str]:

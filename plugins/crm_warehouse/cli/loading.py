@@ -4,6 +4,7 @@ import getpass
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.exits import Exit
@@ -20,12 +21,17 @@ _STATUS = {
 }
 
 
-def print_result(attempt: Attempt, load: Callable[[Attempt], SyncResult]) -> int:
+def print_result(
+    attempt: Attempt,
+    load: Callable[[Attempt], SyncResult],
+    as_line: Callable[[SyncResult], dict[str, Any]] = SyncResult.as_contract,
+) -> int:
     """Load, and print the result as the last line of standard output.
 
     Args:
         attempt: This call; ``load`` fills in what it learns.
         load: Loads.
+        as_line: The result as the JSON object of that line.
 
     Returns:
         Exit status.
@@ -35,7 +41,7 @@ def print_result(attempt: Attempt, load: Callable[[Attempt], SyncResult]) -> int
     except (Exception, KeyboardInterrupt, Terminated) as error:
         print(json.dumps(failed_line(attempt, explain(error).lines)))
         raise
-    print(json.dumps(result.as_contract()))
+    print(json.dumps(as_line(result)))
     return _STATUS[result.status]
 
 
@@ -81,4 +87,10 @@ def _tell(result: SyncResult) -> None:
             "; ".join(result.errors),
         )
     elif result.status == "partial":
-        logs.logger.warning("new rejects are in ops.sync_errors, with data and reason")
+        of = f" --entity {result.entity}" if result.mode != "webhook" else ""
+        logs.logger.warning(
+            "%d new rejects: python -m crm_warehouse quarantine list --source %s%s",
+            result.new_rejects,
+            result.source,
+            of,
+        )

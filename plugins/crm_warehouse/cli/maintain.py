@@ -26,7 +26,8 @@ def run(words: Namespace) -> int:
         sources = list(load_sources(default_directory()).values())
     conninfo = warehouse_conninfo()
     check_tables(conninfo)
-    report = maintain(MaintenanceRequest(sources), conninfo=conninfo, access_of=_access)
+    request = MaintenanceRequest(sources, limited=bool(words.source))
+    report = maintain(request, conninfo=conninfo, access_of=_access)
     print(_table(report.acts))
     print(json.dumps(report.as_json()))
     return Exit.PARTIAL if report.failed else Exit.SUCCESS

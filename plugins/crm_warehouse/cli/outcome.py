@@ -33,7 +33,7 @@ def failed_line(attempt: Attempt, errors: tuple[str, ...]) -> dict[str, Any]:
     Its ``job_id`` is null when no job was begun.
     """
     reached = attempt.reached and (_now(attempt) or attempt.reached)
-    result = replace(reached or _nothing(attempt), status="failed", errors=errors)
+    result = replace(reached or nothing(attempt), status="failed", errors=errors)
     return result.as_contract() | ({} if reached else {"job_id": None})
 
 
@@ -56,13 +56,14 @@ def _now(attempt: Attempt) -> SyncResult | None:
     return job.result() if job else None
 
 
-def _nothing(attempt: Attempt) -> SyncResult:
+def nothing(attempt: Attempt) -> SyncResult:
+    """The result of a call that began no job: it did nothing, with success."""
     return SyncResult(
         job_id=0,
         source=attempt.source,
         entity=attempt.entity,
         mode=attempt.mode,
-        status="failed",
+        status="success",
         records_received=0,
         records_repeated=0,
         records_processed=0,

@@ -181,7 +181,8 @@ def _max_wait(parser: Parser) -> None:
         type=arguments.seconds,
         default=0.0,
         metavar="SECONDS",
-        help="longest single wait for quota (default: a few seconds)",
+        help="longest single wait (default: a few seconds for quota, 60 for pauses "
+        "that the source or the retry policy asks for)",
     )
 
 
@@ -244,9 +245,7 @@ def _quarantine(commands: "_Commands") -> None:
     add = listed.add_argument
     severity = arguments.one_of(_SEVERITIES)
     add("--severity", type=severity, metavar=_choice(_SEVERITIES), help="only these")
-    add("--type", metavar="WORD", help="only this error_type, e.g. missing_id")
-    add("--field", metavar="COLUMN", help="only this unified column")
-    add("--rule", metavar="NAME", help="only what this rule says")
+    _reasons(listed)
     add("--all", action="store_true", help="with what is resolved")
     add("--data", action="store_true", help="with the records: people's data")
     add("--json", action="store_true", help="one JSON object instead of text")
@@ -261,9 +260,15 @@ def _quarantine(commands: "_Commands") -> None:
         inner, "retry", "map again what is set aside, now", "quarantine retry"
     )
     _filters(retry)
-    retry.add_argument(
-        "--id", type=arguments.positive, metavar="N", help="only this entry"
-    )
+    _reasons(retry)
+
+
+def _reasons(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--type", metavar="WORD", help="only this error_type, e.g. missing_id")
+    add("--field", metavar="COLUMN", help="only this unified column")
+    add("--rule", metavar="NAME", help="only what this rule says")
+    add("--id", type=arguments.positive, metavar="N", help="only this entry")
 
 
 def _rules(commands: "_Commands") -> None:
@@ -284,7 +289,8 @@ def _rules(commands: "_Commands") -> None:
     add("--type", metavar="WORD", help="of a rule to be: its type, e.g. max_length")
     add("--config", metavar="JSON", help="of a rule to be: e.g. '{\"length\": 50}'")
     on_error = arguments.one_of(ON_ERRORS)
-    add("--on-error", type=on_error, metavar=_choice(ON_ERRORS), help="default: reject")
+    help_ = "default: the stored rule's own, else reject"
+    add("--on-error", type=on_error, metavar=_choice(ON_ERRORS), help=help_)
     add("--json", action="store_true", help=as_json)
 
 

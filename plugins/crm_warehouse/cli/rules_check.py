@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crm_warehouse.engine.rules import Rule
 
 #: Name of a rule that is not stored yet; no stored one can have it.
-_UNSAVED = "(not stored)"
+_UNSAVED = "of this command"
 _VERBS = {"reject": "rejects", "set_null": "sets to NULL in", "keep": "warns of"}
 
 
@@ -92,8 +92,9 @@ def _as_text(rule: "Rule", finding: "Finding") -> str:
     lines = [
         f"{rule.field} {rule.rule_type} {json.dumps(rule.config, ensure_ascii=False)}"
         f" {_VERBS[rule.on_error]} {finding.broken} of {finding.records} records",
-        f"live rows in the warehouse that these have: {finding.rows}",
-        f"refused by something else already: {finding.refused_otherwise}",
+        f"rows of these records that are live in the warehouse: {finding.rows}",
+        f"other records, refused already for another reason: "
+        f"{finding.refused_otherwise}",
     ]
     if finding.examples:
         lines.append(f"for example: {', '.join(finding.examples)}")

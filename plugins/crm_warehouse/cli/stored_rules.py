@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from crm_warehouse.cli.words import hint
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.rules import Rule, compile_rule
@@ -33,25 +34,42 @@ def as_rule(stored: dict[str, Any]) -> Rule:
     )
 
 
-def mistakes(stored: list[dict[str, Any]]) -> list[str | None]:
-    """What is wrong with each rule, or None; every source file is read for it."""
-    sources = load_sources(default_directory())
+def mistakes(
+    stored: list[dict[str, Any]], sources: dict[str, Source] | None = None
+) -> list[str | None]:
+    """What is wrong with each rule, or None.
+
+    Args:
+        stored: Rows of :func:`list_rules`.
+        sources: All sources by name; None reads every source file.
+    """
+    known = load_sources(default_directory()) if sources is None else sources
     now = datetime.now(UTC)
-    return [_mistake(each, sources, now) for each in stored]
+    return [_mistake(each, known, now) for each in stored]
 
 
 def _mistake(
     stored: dict[str, Any], sources: dict[str, Source], now: datetime
 ) -> str | None:
-    source = sources.get(stored["source_system"])
-    entity = source.entities.get(stored["entity_type"]) if source else None
-    if entity is None:
+    name = stored["source_system"]
+    source = sources.get(name)
+    if source is None:
         return (
-            f"rule {stored['name']}: there is no {stored['source_system']}"
-            f" {stored['entity_type']}"
+            f"rule {stored['name']}: there is no source {name!r}{hint(name, sources)}"
         )
+    entity = source.entities.get(stored["entity_type"])
+    if entity is None:
+        return f"rule {stored['name']}: {_no_entity(source, stored['entity_type'])}"
     try:
         compile_rule(as_rule(stored), entity, now)
     except ConfigurationError as error:
         return str(error)
     return None
+
+
+def _no_entity(source: Source, name: str) -> str:
+    entity = source.entity(name)
+    if entity is not None:
+        return f"{name!r} is an alias; write entity_type {entity.name!r}"
+    known = [word for e in source.entities.values() for word in (e.name, *e.aliases)]
+    return f"{source.name} has no entity {name!r}{hint(name, known)}"

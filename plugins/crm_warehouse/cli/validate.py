@@ -28,7 +28,7 @@ def run(words: Namespace) -> int:
     problems += _unknown_clients(sources)
     warnings = [line for source in sources for line in forecast(source)]
     if not problems:
-        found, more, told = _compare(sources)
+        found, more, told = _compare(sources, whole=not words.files)
         problems += found
         warnings += more
         print(told)
@@ -74,7 +74,7 @@ def _unknown_clients(sources: list[Source]) -> Iterator[str]:
             )
 
 
-def _compare(sources: list[Source]) -> tuple[list[str], list[str], str]:
+def _compare(sources: list[Source], *, whole: bool) -> tuple[list[str], list[str], str]:
     """Problems and warnings of the tables, and whether they were looked at."""
     if not _is_known("crm_warehouse"):
         why = connections.unknown("crm_warehouse")
@@ -82,7 +82,7 @@ def _compare(sources: list[Source]) -> tuple[list[str], list[str], str]:
     # Only here: files are checked without the driver of the database.
     from crm_warehouse.cli.drift import find_drift
 
-    compared, problems, warnings = find_drift(sources)
+    compared, problems, warnings = find_drift(sources, whole=whole)
     told = "compared with the warehouse" if compared else "not compared: see the error"
     return problems, warnings, f"tables: {told}"
 

@@ -104,6 +104,33 @@ def _window_before(begun: int, largest: int) -> _Window:
     return _Window((begun - 1) // size + 1, size)
 
 
+class _Seen:
+    """All marks that came, in memory that does not grow with the list.
+
+    Each sets one bit of many. A mark may find its bit set by another and be taken for
+    known; all marks of page after page are not.
+
+    Attributes:
+        count: Marks that came, each once.
+    """
+
+    _PLACES = 1 << 24
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._bits = bytearray(self._PLACES // 8)
+
+    def add(self, marks: list[str]) -> int:
+        """Take in marks; returns how many are new."""
+        before = self.count
+        for mark in marks:
+            byte, bit = divmod(int(mark, 16) % self._PLACES, 8)
+            if not self._bits[byte] >> bit & 1:
+                self._bits[byte] |= 1 << bit
+                self.count += 1
+        return self.count - before
+
+
 class _Walk:
     """What is known of the list so far.
 
@@ -123,8 +150,7 @@ class _Walk:
         self._marks: list[str] = []
         #: Mark -> record, of the last page.
         self._known: dict[str, Any] = {}
-        #: All marks that came.
-        self._seen: set[str] = set()
+        self._seen = _Seen()
         self._sizes_count = False
         self._steps_back = self._stalls = self._rereads = self._furthest = 0
         self._idle = 0
@@ -279,10 +305,9 @@ class _Walk:
 
     def _count_idle(self, marks: list[str]) -> None:
         """Give up on a list that runs in a circle, whatever size its pages have."""
-        self._idle = self._idle + 1 if self._seen.issuperset(marks) else 0
-        self._seen.update(marks)
+        self._idle = 0 if self._seen.add(marks) else self._idle + 1
         # A list that begins anew shows all that came once more.
-        if self._idle > 2 * len(self._seen) // self._size + SPARE_REREADS:
+        if self._idle > 2 * self._seen.count // self._size + SPARE_REREADS:
             raise TransientSourceError(
                 f"the list runs in a circle: {self._idle} pages in a row brought "
                 f"nothing new"

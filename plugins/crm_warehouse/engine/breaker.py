@@ -21,9 +21,11 @@ MOST_FAILURES = 8
 #: Pause before the first probe; each that fails doubles it, up to the longest.
 FIRST_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 15 * 60.0
-#: How long an entity whose probe failed lets others probe first: it may be the one
-#: that is broken, while they would be answered.
+#: How long entities whose requests failed let others probe first: they may be the ones
+#: that are broken, while others would be answered.
 YIELD_SECONDS = 15.0
+#: Shortest wait, so that no job looks again and again.
+_LEAST_SECONDS = 1.0
 #: While another process probes: when to look again.
 _PROBE_SECONDS = 10.0
 _LOOK_SECONDS = 5.0
@@ -150,6 +152,7 @@ class Breaker:
     def _refusal(self, row: _Row, seconds: float) -> Refusal:
         if row.state == "half_open":
             seconds = min(seconds, _PROBE_SECONDS)
+        seconds = max(seconds, _LEAST_SECONDS)
         name = self._names["source_system"]
         times = f"{row.failures} times in a row"
         return Refusal(seconds, f"{name} does not answer ({row.reason}, {times})")

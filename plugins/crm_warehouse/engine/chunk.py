@@ -13,7 +13,8 @@ from crm_warehouse.engine.values import NULL
 
 #: Marks the key of a record without an id; no source id holds such a character.
 _ANONYMOUS = "\x02"
-_LONGEST_PLACE = 200
+#: A cursor says something to its source only; its beginning is enough to compare.
+_LONGEST_PLACE, _LONGEST_CURSOR = 200, 16
 
 
 @dataclass(slots=True)
@@ -214,25 +215,33 @@ class Chunk:
 
     @property
     def warnings(self) -> int:
-        """Warnings of all entries."""
-        return sum(len(entry.row.warnings) for entry in self)
+        """Warnings of all entries, repetitions left out."""
+        return sum(len(e.row.warnings) for e in self if not e.repeated)
 
 
 def place_of(path: str, checkpoint: dict[str, Any]) -> str:
-    """A page in few words: the list's path, and where the list goes on behind it.
+    """Where a page stands, in words: behind it the list goes on at the checkpoint.
 
     Args:
         path: Path of the list, without its query.
         checkpoint: ``Page.checkpoint``.
     """
-    inner = [part for part in checkpoint.values() if isinstance(part, dict)]
-    words = [
-        f"{key} {value}"
-        for part in (checkpoint, *inner)
-        for key, value in part.items()
-        if type(value) in (int, str)
-    ]
-    return f"{path} up to {', '.join(words)}"[:_LONGEST_PLACE]
+    place = next((p for p in checkpoint.values() if isinstance(p, dict)), {})
+    cursor = checkpoint.get("cursor") or place.get("after")
+    if "page" in checkpoint and "begun" in place:
+        size = checkpoint["size"]
+        words = f"page {place['begun'] // size + 1} of {path}, {size} records each"
+    elif "end" in place:
+        first = place["end"] - len(place.get("marks", ())) + 1
+        words = f"records {first}-{place['end']} of {path}"
+    elif place.get("last"):
+        words = f"{path}, up to id {place['last']}"
+    elif cursor:
+        cut = "…" if len(cursor) > _LONGEST_CURSOR else ""
+        words = f"{path}, up to cursor {cursor[:_LONGEST_CURSOR]}{cut}"
+    else:
+        words = path
+    return words[:_LONGEST_PLACE]
 
 
 def _order(version: str) -> str:

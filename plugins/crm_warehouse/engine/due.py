@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
+from crm_warehouse.engine import lock
 from crm_warehouse.engine.jobs import RESUMABLE
 from crm_warehouse.engine.queries import query
 
@@ -43,6 +44,7 @@ def values(sources: Iterable[str], webhook_sources: Iterable[str]) -> dict[str, 
         "job_types": _JOB_TYPES,
         "resumable": RESUMABLE,
         "dead_after": DEAD_AFTER_SECONDS,
+        "cut_after": lock.STALE_AFTER_SECONDS,
         "late_after": LATE_AFTER_SECONDS,
         "failed_after": FAILED_AFTER_SECONDS,
         "airflow_after": AIRFLOW_AFTER_SECONDS,

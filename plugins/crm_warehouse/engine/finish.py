@@ -40,7 +40,14 @@ def finish(
         deleted = _mark(conn, job, entity, absences) if job.job_type == "full" else 0
         link_rows(conn, job.source_system, [entity])
         conn.execute(query("move_watermark"), {"job_id": job.id})
-        return end(conn, job, deleted=deleted, requests=requests, retries=retries)
+        return end(
+            conn,
+            job,
+            deleted=deleted,
+            absent=len(absences.doubtful),
+            requests=requests,
+            retries=retries,
+        )
 
 
 def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> int:
@@ -65,7 +72,13 @@ def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> i
 
 
 def end(
-    conn: Connection, job: Job, *, deleted: int, requests: int, retries: int = 0
+    conn: Connection,
+    job: Job,
+    *,
+    deleted: int,
+    requests: int,
+    absent: int = 0,
+    retries: int = 0,
 ) -> Job:
     """Write the job's end; part of its last transaction.
 
@@ -74,10 +87,17 @@ def end(
         job: The job as last committed.
         deleted: Deletions not yet counted in it.
         requests: Requests not yet counted in it.
+        absent: Records that it missed, and that the next full load decides about.
         retries: Those of them that met a fault.
     """
     ended = jobs.change(
-        conn, "finish_job", job, deleted=deleted, requests=requests, retries=retries
+        conn,
+        "finish_job",
+        job,
+        deleted=deleted,
+        absent=absent,
+        requests=requests,
+        retries=retries,
     )
     check_counters(ended)
     jobs.count_metrics(conn, ended, ended.completed_at)

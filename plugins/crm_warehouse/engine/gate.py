@@ -97,20 +97,21 @@ class QuotaGate:
         self._ahead: timedelta = row[0] - datetime.now(UTC)
 
     def _save(self, quotas: Sequence[Quota], webhook_share: float) -> None:
-        names = [quota.name for quota in quotas]
-        self._conn.execute(query("forget_quotas"), {**self._names, "names": names})
-        for quota in quotas:
-            self._conn.execute(
-                query("save_quotas"),
-                {
-                    **self._names,
+        account = {**self._names, "names": [quota.name for quota in quotas]}
+        with self._conn.transaction():
+            self._conn.execute(query("lock_quotas"), account)
+            for quota in quotas:
+                values = {
+                    **account,
                     "name": quota.name,
                     "kind": quota.kind,
                     "limit_requests": quota.requests,
                     "per_seconds": quota.per_seconds,
                     "webhook_share": webhook_share,
-                },
-            )
+                }
+                self._conn.execute(query("rename_quota"), values)
+                self._conn.execute(query("save_quotas"), values)
+            self._conn.execute(query("forget_quotas"), account)
 
     def take(self, kind: str = "") -> None:
         """Wait until every quota of this kind allows one request, and count it."""
@@ -160,6 +161,10 @@ class QuotaGate:
     def conn(self) -> psycopg.Connection[Any]:
         """Its connection, in autocommit mode; for the thread that asks the source."""
         return self._conn
+
+    def do_without(self) -> None:
+        """Hear that the job goes on without the request that it would wait for."""
+        self._is_parked = False
 
     def close(self) -> None:
         """Give back the connection; and the share, unless the job waits for it."""

@@ -24,10 +24,13 @@ from crm_warehouse.engine.values import NULL
 from crm_warehouse.errors import GuardError
 from crm_warehouse.spec import Entity, Guard
 
+#: Guards that of all loads stop full ones only.
+FULL_GUARDS = frozenset[Guard]({"mass_delete", "empty_list"})
+
 #: ``mass_delete``: so few absences are none, however small the table.
 ALWAYS_DELETED = 10
 #: ``mass_delete``: live records that are asked for beside those that webhooks announce,
-#: when none of these is found.
+#: when none of these is found and they are not so few.
 CONTROL_IDS = 20
 
 #: ``volume``: so many records are no harm, whatever came before.
@@ -58,7 +61,8 @@ class _Watch:
     Attributes:
         into: The unified table.
         columns: Its mapped columns, in the order of a row's line.
-        thin: Columns that most rows lack anyway: they are no sign of anything.
+        thin: Columns that most rows lack anyway, or that rules empty: they are no sign
+            of anything.
         suspects: Columns that came empty in all that counts in ``known``.
         known: Records that are rows here.
         filled: Of these rows, those that have the column filled.
@@ -99,17 +103,23 @@ class Guards:
     settings: Settings
     _passed: set[Guard] = field(default_factory=set)
     _most_volume: float | None = None
-    _gone: int = 0
+    _gone: int | None = None
+    _lived: int = 0
     _watches: list[_Watch] = field(default_factory=list)
 
-    def check_absences(self, missing: int, received: int) -> None:
+    def check_absences(self, missing: int, received: int, *, approved: int) -> None:
         """Before a full load marks what it did not see.
 
         Args:
             missing: Live records that it did not see.
             received: Records that it saw.
+            approved: Those of the missing that a load missed before it which was told
+                to ignore that: somebody has looked, and they count as gone.
         """
-        live = self._count_live()
+        if missing == approved:
+            return
+        missing -= approved
+        live = self._count_live() - approved
         if not received:
             self._object(
                 "empty_list",
@@ -132,9 +142,12 @@ class Guards:
         """Before records are marked that webhooks announced and the source denies.
 
         Args:
-            ids: These records. What the job marked before counts with them.
-            silent: The source finds none of them, nor others that live here.
+            ids: These records. What webhooks marked of late counts with them, in this
+                job or before: many small merges do the harm of a large one.
+            silent: The source finds none of them, nor any of :meth:`control`.
         """
+        if "mass_delete" in self._passed:
+            return
         if silent:
             self._object(
                 "mass_delete",
@@ -147,22 +160,46 @@ class Guards:
             self._check_denied(ids)
 
     def _check_denied(self, ids: Sequence[str]) -> None:
-        before = self._gone
+        before = self._gone_of_late()
         statement = query("count_live_ids", table=self._raw_table)
-        self._gone += self._count(statement, ids=list(ids))
-        if self._gone <= max(before, ALWAYS_DELETED):
-            return
-        live = self._count_live() + before
-        if self._is_mass(self._gone, live):
-            self._object(
-                "mass_delete",
-                f"the source denies {self._gone} of {live} live records that webhooks"
-                " announced, more than max_delete_share"
-                f" {self.settings.max_delete_share} allows; these were not deleted."
-                " Look in the source whether they are gone",
-                missing=self._gone,
-                live=live,
-            )
+        gone = before + self._count(statement, ids=list(ids))
+        if gone > max(before, ALWAYS_DELETED):
+            live = self._lived_before(gone, before)
+            if self._is_mass(gone, live):
+                self._object(
+                    "mass_delete",
+                    f"the source denies {gone} of {live} live records that webhooks"
+                    " announced of late, more than max_delete_share"
+                    f" {self.settings.max_delete_share} allows; the last"
+                    f" {gone - before} were not deleted. Look in the source whether"
+                    " they are gone",
+                    missing=gone,
+                    live=live,
+                )
+        self._gone = gone
+
+    def control(self, ids: Sequence[str]) -> list[str]:
+        """Others that live here, to be asked for when the source finds none of these.
+
+        Nobody is, while what webhooks would have deleted of late is no mass.
+        """
+        if self._gone_of_late() + len(ids) <= ALWAYS_DELETED:
+            return []
+        return self._live_beside(ids, CONTROL_IDS)
+
+    def _gone_of_late(self) -> int:
+        if self._gone is None:
+            statement = query("count_gone", table=self._raw_table)
+            self._gone = self._count(statement, entity_type=self.entity.name)
+        return self._gone
+
+    def _lived_before(self, gone: int, before: int) -> int:
+        """Records that lived before these were gone, or more than a judgement needs."""
+        if self._is_mass(gone, self._lived):
+            share = self.settings.max_delete_share
+            most = int(2 * gone / share) + 1 if share else None
+            self._lived = before + self._count_live(most)
+        return self._lived
 
     def _is_mass(self, missing: int, live: int) -> bool:
         return missing > max(ALWAYS_DELETED, self.settings.max_delete_share * live)
@@ -227,7 +264,9 @@ class Guards:
         self._check_rejects(entries, mapping)
         if not self._watches:
             tables = [*mapping.also, mapping]
-            self._watches = [_Watch(each.into, each.columns) for each in tables]
+            self._watches = [
+                _Watch(each.into, each.columns, set(each.emptied)) for each in tables
+            ]
         *besides, own = self._watches
         rows = [e for e in entries if e.row.line is not None]
         self._check_columns(own, [(e.source_id, e.row.line) for e in rows])
@@ -237,7 +276,8 @@ class Guards:
             )
 
     def _check_rejects(self, entries: list[Entry], mapping: Mapping) -> None:
-        rejected = [e for e in entries if e.row.line is None]
+        # What a rule rejects, somebody here wanted so.
+        rejected = [e for e in entries if e.row.reject and not e.row.reject.rule_name]
         if len(entries) < LEAST_REJECTS or not _is_share(
             len(rejected), len(entries), REJECTED_SHARE
         ):
@@ -305,18 +345,17 @@ class Guards:
         known, _, *filled = self.conn.execute(statement, values).fetchone() or (0, 0)
         return known, dict(zip(columns, filled, strict=False))
 
-    def live_beside(self, ids: Sequence[str], limit: int) -> list[str]:
-        """Ids of some records that live here, beside those given."""
+    def _live_beside(self, ids: Sequence[str], limit: int) -> list[str]:
         statement = query("live_ids_beside", table=self._raw_table)
         values = {"ids": list(ids), "limit": limit}
         found = self.conn.execute(statement, self._values(values))
         return [source_id for (source_id,) in found]
 
     def _has_rows(self, least: int) -> bool:
-        return len(self.live_beside([], least)) == least
+        return self._count_live(least) == least
 
-    def _count_live(self) -> int:
-        return self._count(query("count_live", table=self._raw_table))
+    def _count_live(self, most: int | None = None) -> int:
+        return self._count(query("count_live", table=self._raw_table), most=most)
 
     def _count(self, statement: sql.Composed, **values: Any) -> int:
         row = self.conn.execute(statement, self._values(values)).fetchone()
@@ -332,12 +371,18 @@ class Guards:
     def _object(self, guard: Guard, message: str, **figures: Any) -> None:
         """Stop the job, or note that it overrides the guard, and why it would stop."""
         if guard not in self.job.overrides:
-            raise GuardError(f"{self.entity.path}: {message}", guard)
+            finding = f"{self.entity.path}: {message}"
+            raise GuardError(finding, guard, self.job.job_type)
         if guard not in self._passed:
             self._passed.add(guard)
-            _log.warning("job %d overrides %s: %s", self.job.id, guard, figures)
+            words = ", ".join(f"{name} {_told(each)}" for name, each in figures.items())
+            _log.warning("job %d overrides %s: %s", self.job.id, guard, words)
             details = {"guard": guard, "entity": self.entity.name, **figures}
             jobs.audit(self.conn, self.job, "job.guard_overridden", **details)
+
+
+def _told(figure: Any) -> str:
+    return ", ".join(figure) if isinstance(figure, list) else str(figure)
 
 
 def _empty_columns(lines: list[str], columns: list[str], thin: set[str]) -> set[str]:

@@ -29,12 +29,12 @@ def parse_since(text: str) -> datetime:
 
 
 def parse_override(text: str) -> frozenset[Guard]:
-    """Guards to ignore, as people list them: names with commas between; none if empty.
+    """Guards to ignore, as people list them: names with commas between, or nothing.
 
     Raises:
         ConfigurationError: There is no such guard.
     """
-    names = {name.strip() for name in text.split(",")} - {""}
+    names = {name.strip() for name in text.split(",")} if text else set()
     if unknown := names.difference(GUARDS):
         raise ConfigurationError(
             f"{min(unknown)!r} is no guard; there are {', '.join(GUARDS)}"
@@ -199,6 +199,8 @@ class SyncResult:
     errors: tuple[str, ...]
     resume_at: datetime | None = None
     retries: int = 0
+    new_rejects: int = 0
+    records_absent: int = 0
 
     def as_contract(self) -> dict[str, Any]:
         """JSON object of the contract, with what else a reader wants to know."""
@@ -218,6 +220,7 @@ class SyncResult:
             "records_updated": self.records_updated,
             "records_unchanged": self.records_unchanged,
             "records_deleted": self.records_deleted,
+            "records_absent": self.records_absent,
             "records_failed": self.records_failed,
             "warnings": self.warnings,
             "requests": self.requests,

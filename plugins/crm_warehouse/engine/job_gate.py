@@ -60,6 +60,10 @@ class JobGate:
         self._breaker.failed(reason)
         return self._wait_while_open()
 
+    def do_without(self) -> None:
+        """Hear that the job goes on without the request that it would wait for."""
+        self._quota.do_without()
+
     def close(self) -> None:
         """Give back the connection."""
         self._quota.close()

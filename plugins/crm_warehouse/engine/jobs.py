@@ -53,6 +53,7 @@ class Job:
     records_updated: int
     records_unchanged: int
     records_deleted: int
+    records_absent: int
     records_failed: int
     new_rejects: int
     warnings: int
@@ -90,6 +91,8 @@ class Job:
             errors=(self.error_message,) if self.error_message else (),
             resume_at=self.resume_at,
             retries=self.retries,
+            new_rejects=self.new_rejects,
+            records_absent=self.records_absent,
         )
 
     def tally(self) -> Tally:
@@ -180,7 +183,12 @@ def claim(
         if not request.restart:
             found = cursor.execute(
                 query("find_resumable"),
-                {**values, "arguments": Jsonb(arguments), "resumable": RESUMABLE},
+                {
+                    **values,
+                    "arguments": Jsonb(arguments),
+                    "resumable": RESUMABLE,
+                    "only": only,
+                },
             ).fetchone()
         resumed_id = found.id if found else None
         if only not in (None, resumed_id):

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.spec import Quota
 
-#: A source that does not tell its window means this quota only if the limits resemble
-#: each other: a limit of ten a second is none of an hour's.
-_LEAST_RESEMBLANCE = 0.1
-
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
@@ -57,12 +53,13 @@ class Lessons:
         """Remember how a quota stands after a request was counted.
 
         Args:
-            name: Name of the quota.
+            name: Name of the quota; perhaps one that a later release has declared.
             unused: Requests left, as the warehouse counts.
             others_used: Requests of other programs among those used.
         """
-        belief = self._beliefs[name]
-        belief.unused, belief.others_used = unused, others_used
+        belief = self._beliefs.get(name)
+        if belief is not None:
+            belief.unused, belief.others_used = unused, others_used
 
     def news(self, allowances: Sequence[Allowance]) -> Iterator[Lesson]:
         """What of an answer the warehouse should know."""
@@ -74,16 +71,17 @@ class Lessons:
                 yield Lesson(belief.quota.name, allowance.limit, allowance.remaining)
 
     def _match(self, allowance: Allowance) -> _Belief | None:
-        """The quota that an allowance is about."""
+        """The quota that an allowance is about.
+
+        Where the source does not tell its window, only an equal limit shows which one
+        it means: 120 may be a minute's, of an hour's 1,000 that we know of.
+        """
         beliefs = list(self._beliefs.values())
         window, limit = allowance.per_seconds, allowance.limit
         if window is not None:
             alike = [b for b in beliefs if abs(b.quota.per_seconds / window - 1) < 0.01]
         else:
             alike = [b for b in beliefs if limit == b.quota.requests]
-            if not alike and len(beliefs) == 1:
-                least = _LEAST_RESEMBLANCE * beliefs[0].quota.requests
-                alike = [b for b in beliefs if limit is None or limit >= least]
         return alike[0] if len(alike) == 1 else None
 
 

@@ -75,10 +75,12 @@ class Loader:
             "resolve_errors", current=_is_current(entity, with_raw=with_raw)
         )
         several = bool(mapping.also or mapping.links)
+        raw = entity.raw_table
         self._also = [
-            RowMerge(each, f"chunk_{each.into}", tell_ids=True) for each in mapping.also
+            RowMerge(each, f"chunk_{each.into}", raw, tell_ids=True)
+            for each in mapping.also
         ]
-        self._rows = RowMerge(mapping, "chunk", tell_ids=several)
+        self._rows = RowMerge(mapping, "chunk", raw, tell_ids=several)
         self._links = [LinkMerge(entity.into, link.parent) for link in mapping.links]
         self._make_tables()
 
@@ -167,6 +169,7 @@ class Loader:
             "job_id": job.id,
             "tried_with": self._tried_with,
             "replay": not self._with_raw,
+            "stored": job.job_type in ("replay", "reprocess"),
         }
         counts = _Counts()
         stored = [e for e in entries if e.source_id is not None and not _is_refused(e)]

@@ -18,8 +18,10 @@ from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.errors import SyncConflictError
 
-#: A job whose process has not said for so long that it lives is taken for dead.
-STALE_AFTER_SECONDS = 60.0
+#: A job whose process has not said for so long that it lives is taken for dead, unless
+#: its session is at work. Every process says so each five seconds. With maintenance's
+#: ten seconds and the start of a task, a stopped one is replaced within a minute.
+STALE_AFTER_SECONDS = 30.0
 #: How long a sync waits for another one to end before it gives up.
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
@@ -72,7 +74,8 @@ def _is_orphan(holder: dict[str, Any], request: JobRequest) -> bool:
     same_run = request.run_id is not None and (
         (holder["dag_id"], holder["run_id"]) == (request.dag_id, request.run_id)
     )
-    return same_run or holder["idle_seconds"] > STALE_AFTER_SECONDS
+    is_silent = holder["idle_seconds"] > STALE_AFTER_SECONDS
+    return same_run or (is_silent and not holder["is_at_work"])
 
 
 def _busy(request: JobRequest, holder: dict[str, Any] | None) -> str:

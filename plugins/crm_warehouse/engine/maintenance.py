@@ -7,6 +7,7 @@ is recorded, and the others go on.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -17,7 +18,14 @@ from crm_warehouse.engine.finish import link_rows
 from crm_warehouse.engine.gate import with_options
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
-from crm_warehouse.engine.recovery import AccessOf, Due, find_stale, load_all, told
+from crm_warehouse.engine.recovery import (
+    AccessOf,
+    Due,
+    find_stale,
+    load_all,
+    stamp,
+    told,
+)
 from crm_warehouse.engine.reprocess import (
     ReprocessRequest,
     find_reprocessable,
@@ -34,6 +42,8 @@ class MaintenanceRequest:
 
     Attributes:
         sources: What to look after.
+        limited: There are others, which this round leaves out: it is none for them,
+            nor for what belongs to no source.
         whole: Do all acts, not only those that cannot wait for the next hour.
         triggered_by: ``cli``, or ``airflow``: for the audit trail.
         dag_id: Airflow's DAG id, or None.
@@ -41,6 +51,7 @@ class MaintenanceRequest:
     """
 
     sources: Sequence[Source]
+    limited: bool = False
     whole: bool = True
     triggered_by: str = "cli"
     dag_id: str | None = None
@@ -125,8 +136,9 @@ class _Round:
 
     def run(self) -> Report:
         request = self._request
+        whole = request.whole and not request.limited
         values = {
-            "whole": request.whole,
+            "whole": whole,
             "triggered_by": request.triggered_by,
             "dag_id": request.dag_id,
             "run_id": request.run_id,
@@ -137,7 +149,7 @@ class _Round:
         self._id = row[0]
         for source in request.sources:
             self._look_after(source)
-        if request.whole:
+        if whole:
             self._do("retain", "", _retain)
         with self._connect() as conn:
             conn.execute(query("end_maintenance"), {"id": self._id})
@@ -190,9 +202,23 @@ class _Round:
             act.error = "; ".join(problems)
 
     def _reprocess(self, conn: Connection, act: Act, source: Source) -> list[Due]:
-        """Map again what is in quarantine and may pass now; asks the source nothing."""
+        """Map again what is in quarantine and may pass now; asks the source nothing.
+
+        It may take long: who starts loads by himself is to start it, too.
+        """
         entities = find_reprocessable(conn, source, source.name)
         act.found = len(entities)
+        if self._access_of is None:
+            moment = stamp(datetime.now(UTC))
+            return [
+                Due(
+                    source,
+                    each.name,
+                    "reprocess",
+                    f"{source.name}_{each.name}_{moment}",
+                )
+                for each in entities
+            ]
         for entity in entities:
             request = ReprocessRequest(
                 source, entity, source.name, triggered_by="maintenance"

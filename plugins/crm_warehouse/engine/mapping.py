@@ -155,6 +155,14 @@ class Mapping:
             if index in columns and check.on_error == on_error
         ]
 
+    @property
+    def emptied(self) -> set[str]:
+        """Columns that a rule may set to NULL, and those that are made of them."""
+        checks = [*self._checks, *self._late_checks]
+        at = {check.index for check in checks if check.on_error == "set_null"}
+        made = {each.column for each in self._derived if each.index in at}
+        return made | {self.columns[index] for index in at}
+
     def source_id(self, record: Any) -> str | None:
         """Id of the record as text, or None when it has no usable one."""
         if type(record) is not dict:

@@ -54,7 +54,8 @@ class Due:
         source: Definition to run with.
         entity: Entity, or ``webhooks``.
         job_id: The stale job to take up; None: a new one.
-        mode: ``full`` for a new load of an entity, ``webhook`` for a merge.
+        mode: ``full`` for a new load of an entity, ``webhook`` for a merge,
+            ``reprocess`` for its quarantine, which only Airflow is asked for.
         key: Of this asking alone.
     """
 

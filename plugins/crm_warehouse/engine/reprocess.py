@@ -96,10 +96,12 @@ def reprocess(
             conn, SyncRequest(source, entity, request.source_system, "replay")
         )
         with entity_lock(conn, request):
+            digest = _digest(conn, source, request.source_system, entity)
             job = jobs.claim(
                 conn,
                 request,
-                arguments={"error_ids": list(request.error_ids)},
+                # A dead job that tried another mapping or other rules is no part of it.
+                arguments={"error_ids": list(request.error_ids), "tried_with": digest},
                 spec=as_json(source, entity),
             )
             run = _ReprocessRun(conn, request, job, progress)
@@ -110,6 +112,8 @@ def find_reprocessable(
     conn: Connection, source: Source, source_system: str
 ) -> list[Entity]:
     """Entities with something open whose mapping or rules changed since it was tried.
+
+    Those whose reprocessing died are among them: the next one ends its job.
 
     Args:
         conn: Connection in autocommit mode.

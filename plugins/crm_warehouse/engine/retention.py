@@ -22,10 +22,11 @@ def delete_old(conn: Connection) -> dict[str, int]:
     Returns:
         Deleted rows by its names; jobs, for ``sync_job_ids``.
     """
-    return {name: _delete(conn, delete) for name, delete in _statements().items()}
+    return {name: _delete(conn, delete) for name, delete in statements().items()}
 
 
-def _statements() -> dict[str, sql.Composed]:
+def statements() -> dict[str, sql.Composed]:
+    """What deletes one batch each, by the names of ``ops.retention``."""
     return {  # events before their deliveries
         "webhook_events": query("retain_webhook_events"),
         "webhook_deliveries": query("retain_webhook_deliveries"),

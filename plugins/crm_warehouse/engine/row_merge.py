@@ -34,17 +34,20 @@ class RowMerge:
     Args:
         mapping: The mapping.
         chunk_table: Temporary table to copy into.
+        raw_table: Table of the raw layer that holds the records.
         tell_ids: Whether the ids of written rows are wanted.
     """
 
-    def __init__(self, mapping: Mapping, chunk_table: str, *, tell_ids: bool) -> None:
+    def __init__(
+        self, mapping: Mapping, chunk_table: str, raw_table: str, *, tell_ids: bool
+    ) -> None:
         self.chunk_table = chunk_table
         self._mapping = mapping
         self._empty_row = "\t".join([NULL] * len(mapping.line_columns()))
         self._copy = sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL {})").format(
             sql.Identifier(chunk_table), sql.Literal(NULL)
         )
-        self._merge = _merge_rows(mapping, chunk_table, tell_ids=tell_ids)
+        self._merge = _merge_rows(mapping, chunk_table, raw_table, tell_ids=tell_ids)
 
     def create_chunk(self) -> sql.Composed:
         """Statement that makes the temporary table."""
@@ -107,7 +110,9 @@ class LinkMerge:
             cursor.execute(self._statement, values)
 
 
-def _merge_rows(mapping: Mapping, chunk_table: str, *, tell_ids: bool) -> sql.Composed:
+def _merge_rows(
+    mapping: Mapping, chunk_table: str, raw_table: str, *, tell_ids: bool
+) -> sql.Composed:
     links = [link for link in links_of(mapping.into) if link.child in mapping.columns]
     parents = [
         sql.SQL(
@@ -130,6 +135,7 @@ def _merge_rows(mapping: Mapping, chunk_table: str, *, tell_ids: bool) -> sql.Co
         "merge_rows",
         table=sql.Identifier(mapping.into),
         chunk=sql.Identifier(chunk_table),
+        raw_table=sql.Identifier(raw_table),
         columns=columns(mapping.columns),
         chunk_columns=columns(mapping.columns, prefix="c"),
         links=columns([link.column for link in links]),

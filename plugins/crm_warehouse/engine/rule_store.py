@@ -1,5 +1,6 @@
 """The validation rules of the warehouse, as a job takes them up when it begins."""
 
+import logging
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.rules import Check, Rule, compile_rule
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Entity, Source
+
+_log = logging.getLogger(__name__)
 
 
 class Loaded(NamedTuple):
@@ -42,10 +45,12 @@ def load_rules(conn: Connection, source_system: str, entity: Entity) -> Loaded:
 def job_mapping(conn: Connection, job: Job, source: Source, entity: Entity) -> Mapping:
     """The mapping that a job works with: the entity's, with its rules.
 
-    A rule that cannot be applied must not stop the loads: it is left out, and stands
-    in ``ops.sync_errors`` until it is mended.
+    A rule that cannot be applied must not stop the loads: it is left out with a
+    warning, and stands in ``ops.sync_errors`` until it is mended.
     """
     loaded = load_rules(conn, job.source_system, entity)
+    for _, message in loaded.wrong:
+        _log.warning("%s; the rule is left out until it is mended", message)
     values = {
         "job_id": job.id,
         "source_system": job.source_system,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, NamedTuple, cast
 
 from crm_warehouse.engine import values
@@ -18,8 +19,8 @@ from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import ON_ERRORS, Entity, OnError
 from crm_warehouse.unified import UNIFIED
 
-#: Normalized columns -> the column that they are made of.
-_NORMALIZED = {"email_normalized": "email", "phone_e164": "phone"}
+#: Columns -> those that are made of them.
+_NORMALIZED = {"email": ("email_normalized",), "phone": ("phone_e164",)}
 _RELATIVE = re.compile(r"now(?:([+-][0-9]{1,5})([dy]))?", re.ASCII)
 _DAYS = {"d": 1, "y": 365}
 _TEXTS = frozenset({"text", "email", "phone"})
@@ -107,20 +108,20 @@ def _compile(rule: Rule, entity: Entity, now: datetime) -> Check:
 
 def _find_column(rule: Rule, entity: Entity) -> tuple[Entity, str]:
     """The unified table as a view of the entity, and the column there."""
-    table, _, column = rule.field.rpartition(".")
-    views = {view.into: view for view in entity.views()[:-1]} | {"": entity}
-    if table in views:
-        mapped = {line.target for line in views[table].fields}
-        if _NORMALIZED.get(column, column) in mapped:
-            return views[table], column
-    known = [
-        f"{name}.{line.target}" if name else line.target
-        for name, view in views.items()
+    views = {f"{view.into}.": view for view in entity.views()[:-1]} | {"": entity}
+    known = {
+        f"{table}{column}": (view, column)
+        for table, view in views.items()
         for line in view.fields
-    ]
+        for column in (line.target, *_NORMALIZED.get(line.target, ()))
+    }
+    if rule.field in known:
+        return known[rule.field]
+    near = get_close_matches(rule.field, known, n=1)
     raise ValueError(
-        f"field {rule.field!r} is not mapped; {entity.source} {entity.name} has"
-        f" {', '.join(known)}"
+        f"field {rule.field!r} is not mapped"
+        f"{f' (did you mean {near[0]}?)' if near else ''};"
+        f" {entity.source} {entity.name} has {', '.join(known)}"
     )
 
 

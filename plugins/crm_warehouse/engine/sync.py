@@ -18,7 +18,7 @@ from crm_warehouse.engine.gate import (
     QuotaGate,
     with_options,
 )
-from crm_warehouse.engine.guards import Guards
+from crm_warehouse.engine.guards import FULL_GUARDS, Guards
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -88,6 +88,11 @@ def check(request: SyncRequest) -> None:
     if request.since is not None and request.mode != "incremental":
         raise ConfigurationError(
             f"since goes with mode incremental, not {request.mode}: leave it out"
+        )
+    if request.mode != "full" and (needless := request.override & FULL_GUARDS):
+        raise ConfigurationError(
+            f"override {', '.join(sorted(needless))} goes with mode full, not"
+            f" {request.mode}: only a full load finds what is gone. Choose mode full"
         )
     if request.since is not None and request.since.tzinfo is None:
         raise ConfigurationError("since needs a time zone, e.g. 2026-01-31T00:00:00Z")

@@ -19,14 +19,17 @@ _DELETED = r"\.(deletion|privacyDeletion|merge)$"
 
 
 def find_overdue(conn: Connection, source: Source) -> tuple[int, list[Due]]:
-    """How many of the source's webhooks wait for too long, and their merge."""
-    row = conn.execute(due.overdue_webhooks(), due.values([], [source.name])).fetchone()
-    if row is None:
+    """How many webhooks wait and their merge, where some wait for too long."""
+    values = due.values([], [source.name])
+    if conn.execute(due.overdue_webhooks(), values).fetchone() is None:
         return 0, []
-    moment = conn.execute("SELECT clock_timestamp()").fetchone()
-    assert moment is not None  # noqa: S101  a SELECT without FROM returns one row
-    key = f"webhooks_{stamp(moment[0])}"
-    return row[1], [Due(source, "webhooks", "webhook", key)]
+    row = conn.execute(
+        query("count_waiting_webhooks"), {"source_system": source.name}
+    ).fetchone()
+    assert row is not None  # noqa: S101  a SELECT without FROM returns one row
+    waiting, moment = row
+    key = f"webhooks_{stamp(moment)}"
+    return waiting, [Due(source, "webhooks", "webhook", key)]
 
 
 def retry_deliveries(conn: Connection, source: Source) -> int:

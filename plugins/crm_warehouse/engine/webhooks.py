@@ -26,7 +26,7 @@ from crm_warehouse.engine.gate import (
     QuotaGate,
     with_options,
 )
-from crm_warehouse.engine.guards import ALWAYS_DELETED, CONTROL_IDS, Guards
+from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.inbox import explode_deliveries
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.jobs import Connection, Job
@@ -216,14 +216,9 @@ class _WebhookRun(JobRun):
         for entity, source_id in self._conn.execute(query("pending_objects"), values):
             ids.setdefault(entity, []).append(source_id)
         return [
-            _Batch(self._entities[name], found, self._control(name, found))
+            _Batch(self._entities[name], found, self._guards[name].control(found))
             for name, found in ids.items()
         ]
-
-    def _control(self, name: str, source_ids: list[str]) -> list[str]:
-        if len(source_ids) <= ALWAYS_DELETED:
-            return []
-        return self._guards[name].live_beside(source_ids, CONTROL_IDS)
 
     def _merge(
         self,
@@ -269,6 +264,7 @@ class _WebhookRun(JobRun):
         chunk.retries = self.tally.retries - self.job.retries
         for record in found.records:
             chunk.add(record, found.observed_at)
+        guards.check_chunk(chunk, mapping)
         gone = Gone(found.missing, found.observed_at)
         with self._conn.transaction():
             job = loader.write(self.job, chunk, None, gone)
@@ -278,6 +274,7 @@ class _WebhookRun(JobRun):
                     "source_system": self._request.source_system,
                     "entity_type": batch.entity.name,
                     "ids": batch.source_ids,
+                    "missing": found.missing,
                     "job_id": self.job.id,
                 },
             )

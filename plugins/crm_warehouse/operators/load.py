@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from crm_warehouse.errors import SyncDisabledError
+from crm_warehouse.errors import CrmWarehouseError, GuardError, SyncDisabledError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,10 +55,26 @@ class LoadOperator(BaseOperator):
         try:
             result = self.run_engine(context)
         except SyncDisabledError as error:
+            self.log.warning("skipped: %s", error)
             raise AirflowSkipException(str(error)) from error
+        except CrmWarehouseError as error:
+            self._explain(error)
+            raise
         if result.resume_at is not None:
             self._wait(context, result)
         return self._report(context, result)
+
+    def _explain(self, error: CrmWarehouseError) -> None:
+        """Say what is wrong in lines of their own, what to do first.
+
+        Of what is raised Airflow shows a stack trace, and cuts its head.
+        """
+        if isinstance(error, GuardError):
+            self.log.error("stopped by guard %s. %s.", error.guard, error.remedy)
+            self.log.error(error.finding)
+            return
+        for line in str(error).splitlines():
+            self.log.error(line)
 
     def _log_chunk(self, so_far: "SyncResult") -> None:
         self.log.info("job %d so far: %s", so_far.job_id, _counters(so_far))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator, BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
-from crm_warehouse.errors import CrmWarehouseError, FencedError, SyncConflictError
+from crm_warehouse.errors import ConfigurationError, FencedError, SyncConflictError
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
 from crm_warehouse.spec import Source
 
@@ -190,10 +190,9 @@ class RecoverOperator(LoadOperator):
         source: Definition of the source.
         job_id: The job, or empty for webhooks.
         entity: Entity, or ``webhooks``.
-        mode: The job's mode.
     """
 
-    template_fields = ("job_id", "entity", "mode")
+    template_fields = ("job_id", "entity")
 
     def __init__(
         self,
@@ -201,19 +200,18 @@ class RecoverOperator(LoadOperator):
         source: Source,
         job_id: str = "{{ params.job_id or '' }}",
         entity: str = "{{ params.entity }}",
-        mode: str = "{{ params.mode }}",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.source = source
         self.job_id = job_id
         self.entity = entity
-        self.mode = mode
 
     def run_engine(self, context: "Context") -> "SyncResult":
         """Bring the job to its end, or to its next wait.
 
         Raises:
+            ConfigurationError: No job is named.
             CrmWarehouseError: The job failed; maintenance tries it again, later.
         """
         del context
@@ -226,13 +224,10 @@ class RecoverOperator(LoadOperator):
 
         hook = hook_of(self.source)
         owner = webhook_owner(plain_connection(hook, self.source.connection))
-        due = Due(
-            self.source,
-            self.entity,
-            self.mode,
-            key="",
-            job_id=int(self.job_id) if self.job_id else None,
-        )
+        if self.entity == "webhooks":
+            due = Due(self.source, self.entity, "webhook", key="")
+        else:  # the job has its own mode
+            due = Due(self.source, self.entity, "", key="", job_id=self._job_id())
         try:
             return due.load(
                 Access(hook.client_factory(self.source), owner),
@@ -242,22 +237,29 @@ class RecoverOperator(LoadOperator):
                 progress=self._log_chunk,
             )
         except (FencedError, SyncConflictError) as error:
-            raise _taken_up(error) from error
+            message = f"somebody else takes care of it: {error}"
+            self.log.warning(message)
+            raise AirflowSkipException(message) from error
 
-
-def _taken_up(error: CrmWarehouseError) -> AirflowSkipException:
-    return AirflowSkipException(f"somebody else takes care of it: {error}")
+    def _job_id(self) -> int:
+        if not self.job_id:
+            raise ConfigurationError(
+                "run parameter job_id: missing; name a job of ops.sync_jobs that is to"
+                f" go on. To begin a load, trigger {self.source.name}__{self.entity}"
+            )
+        return int(self.job_id)
 
 
 def _start(due: "Due") -> dict[str, Any]:
     """Arguments of :class:`StartRunOperator`."""
     name = due.source.name
     dag_id = f"{name}__recover"
-    conf: dict[str, Any] = {"mode": due.mode}
-    if due.job_id is None and due.mode == "full":
-        dag_id = f"{name}__{due.entity}"
-    else:
-        conf |= {"job_id": due.job_id, "entity": due.entity}
+    conf: dict[str, Any] = {"job_id": due.job_id, "entity": due.entity}
+    if due.mode == "reprocess":
+        dag_id = "warehouse__reprocess"
+        conf = {"source": name, "entity": due.entity}
+    elif due.job_id is None and due.mode == "full":
+        dag_id, conf = f"{name}__{due.entity}", {"mode": "full"}
     return {
         "dag_id_to_start": dag_id,
         "run_id_to_start": f"maintenance__{due.key}",

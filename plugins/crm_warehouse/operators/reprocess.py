@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from crm_warehouse.engine.job import SyncResult
 
+#: What a run's parameter says that leaves nothing out.
+ALL = "all"
+
 
 class ReprocessOperator(BaseOperator):
     """Map again what is in quarantine, entity after entity; ask no source.
@@ -21,8 +24,8 @@ class ReprocessOperator(BaseOperator):
 
     Args:
         sources: All sources of the bundle.
-        source: Only this source, or empty.
-        entity: Only this entity of it, or empty.
+        source: Only this source, or ``all``.
+        entity: Only this entity of it, or ``all``.
     """
 
     template_fields = ("source", "entity")
@@ -32,8 +35,8 @@ class ReprocessOperator(BaseOperator):
         self,
         *,
         sources: tuple[Source, ...],
-        source: str = "{{ params.source or '' }}",
-        entity: str = "{{ params.entity or '' }}",
+        source: str = "{{ params.source }}",
+        entity: str = "{{ params.entity }}",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,10 +56,11 @@ class ReprocessOperator(BaseOperator):
         # Imported here: this module is imported whenever a DAG file is parsed.
         from crm_warehouse.hooks.warehouse import WarehouseHook
 
+        asked = self._asked()
         conninfo = WarehouseHook().conninfo()
         done: list[dict[str, Any]] = []
         failures: list[Exception] = []
-        for source, entity in self._open(conninfo):
+        for source, entity in self._open(conninfo, asked):
             try:
                 result = self._reprocess(context, conninfo, source, entity)
             except SyncDisabledError as error:
@@ -71,13 +75,14 @@ class ReprocessOperator(BaseOperator):
         self.log.info("%d entities tried", len(done))
         return done
 
-    def _open(self, conninfo: str) -> list[tuple[Source, Entity]]:
+    def _open(
+        self, conninfo: str, asked: dict[str, list[Entity]]
+    ) -> list[tuple[Source, Entity]]:
         """Entities that are asked for and have something open."""
         import psycopg
 
         from crm_warehouse.engine.reprocess import find_open
 
-        asked = self._asked()
         with psycopg.connect(conninfo, autocommit=True) as conn:
             return [
                 (source, entity)
@@ -89,15 +94,15 @@ class ReprocessOperator(BaseOperator):
     def _asked(self) -> dict[str, list[Entity]]:
         """Entities that the parameters let pass, by source."""
         known = {source.name: source for source in self.sources}
-        if self.source and self.source not in known:
+        if self.source != ALL and self.source not in known:
             raise ConfigurationError(
                 f"run parameter source: there is no {self.source!r}; there are"
                 f" {', '.join(known)}"
             )
-        if not self.entity:
-            names = [self.source] if self.source else list(known)
+        if self.entity == ALL:
+            names = list(known) if self.source == ALL else [self.source]
             return {name: list(known[name].entities.values()) for name in names}
-        if not self.source:
+        if self.source == ALL:
             raise ConfigurationError(
                 "run parameter entity: choose the source too, whose entity it is"
             )

@@ -54,7 +54,7 @@ class SyncRetryPolicy(RetryPolicy):
         category = _category(exception)
         if _action(exception) is errors.Action.STOP:
             return RetryDecision.fail(reason=f"{category}: needs a person")
-        tries = max(1, try_number - (max_tries - RETRIES))
+        tries = try_number - max(0, max_tries - RETRIES)
         delays = _delays(exception)
         if tries > len(delays):
             return RetryDecision.fail(reason=f"{category}: gave up after {tries} tries")

@@ -3,7 +3,8 @@
 Airflow drops a cron time that falls into a run still at work, into a pause or into an
 outage: without catch-up it starts the latest time only. A weekly full run would then
 be lost for a week, and with it every deletion. So a scheduled run is full not only at
-a time of the full cron, but also when it is the first scheduled run after one.
+a time of the full cron, but also when it is the first scheduled run after one, and as
+long as the full load of that time never began (``engine/full_loads.py``).
 """
 
 from collections.abc import Iterable
@@ -24,6 +25,16 @@ class EarlierRun:
     scheduled: bool
 
 
+def last_full_time(cron: str, logical_date: datetime) -> datetime:
+    """The latest time of the full cron, UTC, that a run of this date has reached."""
+    # Imported here: this module is imported whenever a DAG file is parsed.
+    from croniter import croniter  # type: ignore[import-untyped]
+
+    after = logical_date + timedelta(seconds=1)
+    found: datetime = croniter(cron, after).get_prev(datetime)
+    return found
+
+
 def full_is_due(
     cron: str, logical_date: datetime, earlier: Iterable[EarlierRun]
 ) -> bool:
@@ -34,11 +45,7 @@ def full_is_due(
         logical_date: Aware logical date of the scheduled run.
         earlier: Earlier runs, latest first; read only as far as needed.
     """
-    # Imported here: this module is imported whenever a DAG file is parsed.
-    from croniter import croniter  # type: ignore[import-untyped]
-
-    after = logical_date + timedelta(seconds=1)
-    due: datetime = croniter(cron, after).get_prev(datetime)
+    due = last_full_time(cron, logical_date)
     if due == logical_date:
         return True
     for run in earlier:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
-from crm_warehouse.operators.schedule import EarlierRun, full_is_due
+from crm_warehouse.operators.schedule import EarlierRun, full_is_due, last_full_time
 from crm_warehouse.operators.settings import (
     parse_batch_size,
     parse_mode,
@@ -14,6 +14,8 @@ from crm_warehouse.operators.settings import (
 from crm_warehouse.spec import Entity, Mode, Source
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Context
 
     from crm_warehouse.engine.job import SyncRequest, SyncResult
@@ -103,10 +105,28 @@ class SyncOperator(LoadOperator):
         if dag_run.run_type != "scheduled" or cron is None or mode != "incremental":
             return mode
         assert dag_run.logical_date is not None  # noqa: S101 - scheduled runs have one
-        if not full_is_due(cron, dag_run.logical_date, _earlier_runs(context["ti"])):
-            return mode
-        self.log.info("the full schedule (%s) is due: mode full", cron)
-        return "full"
+        if full_is_due(cron, dag_run.logical_date, _earlier_runs(context["ti"])):
+            self.log.info("the full schedule (%s) is due: mode full", cron)
+            return "full"
+        due = last_full_time(cron, dag_run.logical_date)
+        if self._owes_full_load(context, due):
+            self.log.info("the full load of %s never began: mode full", due)
+            return "full"
+        return mode
+
+    def _owes_full_load(self, context: "Context", due: "datetime") -> bool:
+        # Imported here: this module is imported whenever a DAG file is parsed.
+        from crm_warehouse.engine.full_loads import is_owed
+        from crm_warehouse.hooks.warehouse import WarehouseHook
+
+        return is_owed(
+            WarehouseHook().conninfo(),
+            source_system=self.source.name,
+            entity_type=self.entity.name,
+            due=due,
+            dag_id=context["ti"].dag_id,
+            run_id=context["ti"].run_id,
+        )
 
 
 def _earlier_runs(task_instance: Any) -> Iterator[EarlierRun]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crm_warehouse.errors import GuardError
+from crm_warehouse.spec import Guard
 from tests.proof.house import House, Open
 from tests.proof.meddler import MAIN
 from tests.proof.oracle import TABLES, compare
@@ -37,7 +38,7 @@ def stopped(house: House, guard: str) -> dict[str, Any]:
         house.sync(MAIN[house.source.name], "full")
     assert caught.value.guard == guard
     assert str(caught.value).endswith(
-        f"If this is right, run again with override {guard}"
+        f"If this is right, run again with mode full and override {guard}"
     )
     job = house.rows(JOB)[0]
     assert (job["status"], job["error_type"], job["guard"]) == (
@@ -68,13 +69,15 @@ def test_nine_of_ten_gone_stop_the_load(open_house: Open, system: str) -> None:
     assert (result.job_id, result.status) == (job["id"], "success")
     confirmed = min(most, 200)
     assert result.records_deleted == confirmed
+    assert result.records_absent == most - confirmed
     # The last page, the known id, and each id that is gone.
     assert house.sandbox.stats()["requests"] <= confirmed * 2 + 10
     (audited,) = house.rows(AUDITED)
     assert audited["details"]["guard"] == "mass_delete"
     assert (audited["details"]["missing"], audited["details"]["live"]) == (most, count)
 
-    house.sync(entity, "full", override=frozenset({"mass_delete"}))
+    # Who has looked need not look again.
+    assert house.sync(entity, "full").records_absent == 0
     assert deleted(house) == (most, most)
     assert not compare(house.conninfo, house.sandbox, entity)
 
@@ -94,13 +97,46 @@ def test_an_empty_list_stops_the_load(open_house: Open, system: str) -> None:
     override = frozenset({"empty_list"})
     first = house.sync(entity, "full", override=override)
     assert (first.job_id, first.records_deleted) == (job["id"], 0)
-    assert house.sync(entity, "full", override=override).records_deleted == count
+    assert first.records_absent == count
+    assert house.sync(entity, "full").records_deleted == count
     assert deleted(house) == (count, count)
-    assert [row["details"]["guard"] for row in house.rows(AUDITED)] == [
-        "empty_list"
-    ] * 2
+    (audited,) = house.rows(AUDITED)
+    assert audited["details"]["guard"] == "empty_list"
     # There is nothing left to guard.
     assert house.sync(entity, "full").status == "success"
+
+
+def test_what_is_missing_besides_what_was_approved_is_guarded(
+    open_house: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, count = loaded(open_house, "genius")
+    entity, override = MAIN["genius"], frozenset[Guard]({"mass_delete"})
+    house.sandbox.move(entity, "delete", count // 2)
+    with caplog.at_level("INFO"):
+        waiting = house.sync(entity, "full", override=override).records_absent
+    assert waiting == count // 2 - 200
+    assert f"{waiting} more records are missing; the next full load decides" in (
+        caplog.text
+    )
+    lately = len(house.sandbox.move(entity, "delete", count // 4))
+
+    job = stopped(house, "mass_delete")
+
+    assert f"{lately} of {count - count // 2} live records" in job["error_message"]
+
+
+def test_what_somebody_approved_once_is_not_approved_for_ever(
+    open_house: Open,
+) -> None:
+    """What came back, and is missing again, was not looked at."""
+    house, count = loaded(open_house, "genius")
+    entity, most = MAIN["genius"], count // 2
+    override = frozenset[Guard]({"mass_delete"})
+    house.sandbox.move(entity, "delete", most)
+    house.sync(entity, "full", override=override)
+    house.rows("UPDATE raw.genius_prospects SET absent_since = clock_timestamp()")
+
+    stopped(house, "mass_delete")
 
 
 def test_every_entity_is_guarded(house: House) -> None:

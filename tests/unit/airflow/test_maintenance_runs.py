@@ -43,7 +43,7 @@ def inbox(
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        for dag_id in (DAG_ID, RECOVER, "hubspot__contacts"):
+        for dag_id in (DAG_ID, RECOVER, "hubspot__contacts", "warehouse__reprocess"):
             session.execute(delete(DagRun).where(DagRun.dag_id == dag_id))
     for name in ("GENIUS", "HUBSPOT"):
         door = {"conn_type": "http", "host": "https://x.example.com", "password": "p"}
@@ -109,7 +109,7 @@ def test_a_dead_job_is_taken_up_by_a_run_of_its_own(inbox: Inbox, run: Any) -> N
         (
             f"maintenance__job_{job}",
             "operator_triggered",
-            {"job_id": job, "entity": entity, "mode": "full"},
+            {"job_id": job, "entity": entity},
         )
         for job, entity in ((first, "users"), (second, "divisions"))
     ]
@@ -168,6 +168,34 @@ def test_after_lost_webhooks_a_full_load_runs_in_the_entitys_own_dag(
     ]
 
 
+def test_what_may_pass_quarantine_is_mapped_by_a_run_of_its_own(
+    inbox: Inbox, run: Any
+) -> None:
+    """However long that takes, what is killed meanwhile is taken up."""
+    inbox.execute("DELETE FROM ops.maintenance_runs")
+    [[job_id]] = inbox.execute(DEAD, "users")
+    inbox.execute(
+        "UPDATE ops.sync_jobs SET status = 'success', completed_at = now() RETURNING 1"
+    )
+    inbox.execute(
+        "INSERT INTO ops.sync_errors (sync_job_id, source_system, entity_type,"
+        " severity, error_type, error_message, source_id, record_data, fingerprint)"
+        " VALUES (%s, 'genius', 'users', 'error', 'missing_id', 'm', '7', '{}', 'f')"
+        " RETURNING 1",
+        job_id,
+    )
+
+    run()
+
+    assert started("warehouse__reprocess") == [
+        (
+            "maintenance__genius_users",
+            "operator_triggered",
+            {"source": "genius", "entity": "users"},
+        )
+    ]
+
+
 def test_the_run_takes_up_the_job_as_it_was_asked_for(
     inbox: Inbox, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +203,7 @@ def test_the_run_takes_up_the_job_as_it_was_asked_for(
     engine = RecordedSync(a_result())
     monkeypatch.setattr("crm_warehouse.engine.recovery.run_sync", engine)
 
-    done = run(RECOVER, job_id=job_id, entity="users", mode="full")
+    done = run(RECOVER, job_id=job_id, entity="users")
 
     assert done.state == "success"
     [request] = engine.requests
@@ -191,22 +219,56 @@ def test_webhooks_that_nobody_merges_are_merged(
     engine = RecordedSync(a_result())
     monkeypatch.setattr("crm_warehouse.engine.recovery.merge_webhooks", engine)
 
-    done = run("hubspot__recover", entity="webhooks", mode="webhook")
+    done = run("hubspot__recover", entity="webhooks")
 
     assert done.state == "success"
     assert engine.requests[0].source_system == "hubspot"
 
 
 def test_a_job_that_somebody_else_took_up_is_skipped(
-    inbox: Inbox, run: Any, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox,
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     [[job_id]] = inbox.execute(DEAD, "users")
     engine = RecordedSync(FencedError("taken over"))
     monkeypatch.setattr("crm_warehouse.engine.recovery.run_sync", engine)
 
-    done = run(RECOVER, job_id=job_id, entity="users", mode="full")
+    done = run(RECOVER, job_id=job_id, entity="users")
 
     assert states(done) == [("recover", -1, "skipped")]
+    warning = "[warning  ] somebody else takes care of it: taken over"
+    assert warning in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("conf", [{}, {"job": 7}, {"mode": "full"}])
+def test_a_run_without_a_job_begins_none(
+    conf: dict[str, Any],
+    inbox: Inbox,
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    engine = RecordedSync(a_result())
+    monkeypatch.setattr("crm_warehouse.engine.recovery.run_sync", engine)
+
+    done = run(RECOVER, entity="users", **conf)
+
+    assert states(done) == [("recover", -1, "failed")]
+    assert engine.requests == []
+    written = capfd.readouterr().out
+    assert "[error    ] run parameter job_id: missing" in written
+    assert "trigger genius__users" in written
+
+
+def test_only_webhooks_that_a_source_has_are_merged(bundle: Any) -> None:
+    offered = {
+        source: "webhooks" in recover.params.get_param("entity").schema["enum"]
+        for source in ("genius", "hubspot")
+        if (recover := bundle.dags[f"{source}__recover"])
+    }
+    assert offered == {"genius": False, "hubspot": True}
 
 
 def test_after_a_run_that_did_not_heal_the_next_one_rests(

@@ -132,7 +132,7 @@ def test_a_round_that_died_is_repeated_soon_but_not_at_once(inbox: Inbox) -> Non
         "UPDATE ops.sync_jobs SET status = 'waiting', resume_at = now()",
         "UPDATE ops.sync_jobs SET status = 'failed', completed_at = now(),"
         " error_type = 'transient', run_id = 'r'",
-        "INSERT INTO ops.job_recoveries SELECT id, 1, 0, now(), now() + interval '1m'"
+        "INSERT INTO ops.job_recoveries SELECT id, 1, 1, 0, now(), now() + '1m'"
         " FROM ops.sync_jobs",
         "INSERT INTO ops.sync_configurations (name, source_system, entity_type,"
         " is_active) VALUES ('n', 'genius', 'deals', false)",
@@ -214,3 +214,35 @@ def test_looking_costs_next_to_nothing(inbox: Inbox) -> None:
         plan = conn.execute(statement, due.values(["genius"], ["hubspot"])).fetchall()
 
     assert "Seq Scan on sync_jobs" not in "\n".join(line for (line,) in plan)
+
+
+def tables_read(inbox: Inbox) -> set[str]:
+    """What the question looks into."""
+    import psycopg
+
+    with psycopg.connect(inbox.conninfo) as conn:
+        statement = b"EXPLAIN (ANALYZE, FORMAT JSON) " + due.is_due().as_bytes(conn)
+        row = conn.execute(statement, due.values([], ["hubspot"])).fetchone()
+    assert row is not None
+    nodes, found = [row[0][0]["Plan"]], set()
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if node["Actual Loops"] and "Relation Name" in node:
+            found.add(node["Relation Name"])
+    return found
+
+
+def test_while_a_merge_works_the_inbox_is_not_read(inbox: Inbox) -> None:
+    """However much waits there."""
+    inbox.deliver(event="pending", announce=False)
+    tables = {"webhook_deliveries", "webhook_events"}
+    assert tables_read(inbox) >= tables
+
+    inbox.execute(
+        "INSERT INTO ops.sync_jobs (source_system, entity_type, job_type, via, status,"
+        " triggered_by) VALUES ('hubspot', 'webhooks', 'webhook', 'webhook', 'running',"
+        " 'cli')"
+    )
+
+    assert not tables_read(inbox) & tables

@@ -73,7 +73,8 @@ def test_everything_that_is_open(run: Any) -> None:
     ("conf", "wanted"),
     [
         ({"source": "genius"}, [("genius", "prospects"), ("genius", "users")]),
-        ({"source": "genius", "entity": "contacts"}, [("genius", "prospects")]),
+        ({"source": "genius", "entity": "prospects"}, [("genius", "prospects")]),
+        ({"source": "all", "entity": "all"}, list(OPEN)),
         ({"source": "genius", "entity": "divisions"}, []),
     ],
 )
@@ -83,11 +84,11 @@ def test_only_what_is_asked_for(
     engine = RecordedSync(*[a_result()] * len(wanted))
 
     assert str(run(engine, **conf).state) == "success"
-    assert sorted(tried(engine)) == wanted
+    assert sorted(tried(engine)) == sorted(wanted)
 
 
 @pytest.mark.parametrize(
-    "conf", [{"entity": "users"}, {"source": "genius", "entity": "x"}]
+    "conf", [{"entity": "users"}, {"source": "genius", "entity": "deals"}]
 )
 def test_wrong_parameters_fail_before_anything_is_tried(
     run: Any, conf: dict[str, str]
@@ -96,6 +97,17 @@ def test_wrong_parameters_fail_before_anything_is_tried(
 
     assert str(run(engine, **conf).state) == "failed"
     assert engine.requests == []
+
+
+def test_the_form_offers_what_there_is(bundle: Any) -> None:
+    params = bundle.dags[DAG_ID].params
+
+    assert (params["source"], params["entity"]) == ("all", "all")
+    sources = params.get_param("source").schema["enum"]
+    entities = params.get_param("entity").schema["enum"]
+    assert sources == ["all", "activeprospect", "genius", "hubspot", "marketsharp"]
+    assert entities[0] == "all"
+    assert {"prospects", "deals", "leads"} < set(entities)
 
 
 def test_a_failure_does_not_stop_the_others(run: Any) -> None:

@@ -11,7 +11,7 @@ FAIL_AT_ONCE = [
     errors.ConfigurationError("genius.yaml: wrong"),
     errors.AuthenticationError("401"),
     errors.RequestRefusedError("404", 404),
-    errors.GuardError("40 % missing", "mass_delete"),
+    errors.GuardError("40 % missing", "mass_delete", "full"),
     errors.FencedError("replaced"),
 ]
 RETRIED = [

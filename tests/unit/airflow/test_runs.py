@@ -56,14 +56,14 @@ def test_a_run_by_hand_takes_its_parameters_and_ends_green(
         mode="incremental",
         since="2026-01-31T00:00:00Z",
         batch_size=50,
-        override=["volume", "mass_delete"],
+        override=["volume", "schema_break"],
     )
 
     assert run.state == "success"
     [request] = engine.requests
     assert request.since == datetime(2026, 1, 31, tzinfo=UTC)
     assert (request.mode, request.batch_size) == ("incremental", 50)
-    assert request.override == {"mass_delete", "volume"}
+    assert request.override == {"schema_break", "volume"}
     assert (request.dag_id, request.run_id) == ("genius__users", run.run_id)
 
 
@@ -158,6 +158,8 @@ def test_a_configuration_that_is_off_skips_the_run(
         {"batch_size": 101},
         {"batch_size": 0},
         {"override": ["everything"]},
+        {"override": [""]},
+        {"override": ["volume", None]},
         {"override": "volume"},
     ],
 )

@@ -10,7 +10,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from recorded_sync import RecordedSync, a_result
 from structlog.testing import capture_logs
 
-from crm_warehouse.errors import ConfigurationError, SyncDisabledError
+from crm_warehouse.errors import ConfigurationError, GuardError, SyncDisabledError
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS
 from crm_warehouse.operators.settings import parse_batch_size, parse_mode, parse_since
 from crm_warehouse.operators.sync import SyncOperator
@@ -43,6 +43,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     def answer(*answers: Any) -> RecordedSync:
         recorded = RecordedSync(*answers)
         monkeypatch.setattr("crm_warehouse.engine.sync.run_sync", recorded)
+        monkeypatch.setattr(
+            "crm_warehouse.engine.full_loads.is_owed", lambda *_, **__: False
+        )
         return recorded
 
     return answer
@@ -121,7 +124,7 @@ def test_guards_are_overridden_in_the_name_of_who_triggered_the_run(
 ) -> None:
     recorded = engine(a_result(), a_result())
 
-    run(operator(override="volume,mass_delete"))
+    run(operator(mode="full", override="volume,mass_delete"))
     run(operator())
 
     first, second = recorded.requests
@@ -134,6 +137,8 @@ def test_an_unknown_guard_is_refused() -> None:
     message = "run parameter override: 'everything' is no guard; there are mass_delete"
     with pytest.raises(ConfigurationError, match=message):
         run(operator(override="volume,everything"))
+    with pytest.raises(ConfigurationError, match="'' is no guard"):
+        run(operator(override="volume,"))
 
 
 def test_the_engine_gets_the_warehouse_of_the_connection(engine: Any) -> None:
@@ -258,6 +263,31 @@ def test_an_error_of_the_engine_reaches_the_retry_policy_as_it_is(engine: Any) -
         run(operator())
 
 
+def test_what_a_guard_says_stands_in_the_log_and_first_what_to_do(engine: Any) -> None:
+    engine(GuardError("/users: 9 of 10 are missing", "mass_delete", "full"))
+
+    with capture_logs() as logs, pytest.raises(GuardError):
+        run(operator(mode="full"))
+
+    assert [(line["log_level"], line["event"]) for line in logs] == [
+        (
+            "error",
+            "stopped by guard mass_delete. If this is right, run again with mode full"
+            " and override mass_delete.",
+        ),
+        ("error", "/users: 9 of 10 are missing"),
+    ]
+
+
+def test_each_problem_stands_in_the_log_on_its_own(engine: Any) -> None:
+    engine(ConfigurationError("no table", "no column"))
+
+    with capture_logs() as logs, pytest.raises(ConfigurationError):
+        run(operator())
+
+    assert [line["event"] for line in logs] == ["no table", "no column"]
+
+
 def test_a_missing_token_is_said_before_anything_is_asked(
     engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +351,27 @@ def test_a_full_time_that_airflow_dropped_is_made_up_for(engine: Any) -> None:
     run(operator(), context("scheduled", FULL_TIME + timedelta(hours=1), earlier))
 
     assert recorded.requests[0].mode == "full"
+
+
+def test_a_full_load_that_never_began_is_made_up_for(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = engine(a_result())
+    asked: list[dict[str, Any]] = []
+
+    def is_owed(_: str, **question: Any) -> bool:
+        asked.append(question)
+        return True
+
+    monkeypatch.setattr("crm_warehouse.engine.full_loads.is_owed", is_owed)
+    earlier = (("scheduled__x", FULL_TIME),)
+    moment = FULL_TIME + timedelta(hours=1)
+
+    run(operator(), context("scheduled", moment, earlier))
+
+    assert recorded.requests[0].mode == "full"
+    assert asked[0]["due"] == FULL_TIME
+    assert (asked[0]["source_system"], asked[0]["entity_type"]) == ("genius", "users")
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600.5x"])

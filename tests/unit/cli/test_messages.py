@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
         (ConfigurationError("a", "b"), Exit.USAGE, "a"),
         (SyncDisabledError("is switched off"), Exit.USAGE, "is switched off"),
         (AuthenticationError("refused"), Exit.FAILED, "refused"),
-        (GuardError("too many", "volume"), Exit.FAILED, "too many"),
+        (GuardError("too many", "volume", "full"), Exit.FAILED, "too many"),
         (psycopg.OperationalError("no route"), Exit.FAILED, "cannot reach the"),
         (psycopg.errors.LockNotAvailable("x"), Exit.FAILED, "in use; try again"),
         (psycopg.errors.UndefinedColumn("x"), Exit.FAILED, "migrate"),

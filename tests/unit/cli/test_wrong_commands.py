@@ -48,6 +48,8 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((*SYNC, "--batch-size", "1001"), ("--batch-size", "1001", "1000")),
     ((*SYNC, "--max-wait", "soon"), ("--max-wait", "seconds", "90")),
     ((*SYNC, "--override", "volume,all"), ("--override", "'all'", "mass_delete, ")),
+    ((*SYNC, "--override", "volume,"), ("--override", "'' is no guard")),
+    ((*SYNC, "--override", "mass_delete"), ("override", "Choose mode full")),
     ((*SYNC, "--batchsize", "5"), ("--batchsize", "did you mean --batch-size")),
     ((*SYNC, "--log-level", "loud"), ("--log-level", "debug, info")),
     (SYNC, ("crm_warehouse", "AIRFLOW_CONN_CRM_WAREHOUSE", "connections export")),

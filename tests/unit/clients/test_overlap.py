@@ -1,6 +1,7 @@
 """Lists without counts: whatever moves between two pages, every survivor comes."""
 
 import dataclasses
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -259,6 +260,19 @@ def test_what_it_costs_at_fifty(read):
     assert source.asked[:4] == [(1, 50), (2, 49), (3, 48), (4, 47)]
 
 
+def test_a_long_list_takes_no_more_memory_than_a_short_one(entity):
+    pages = walk_overlapping(BareList(rows(30_000)), entity, 100)
+    next(pages)
+    tracemalloc.start()
+    try:
+        seen = sum(len(page.records) for page in pages)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seen >= 29_900
+    assert most < 1_000_000
+
+
 def test_records_without_ids(read, entity):
     nameless = dataclasses.replace(entity, id_path=("missing",))
     source = BareList(rows(45))
@@ -327,6 +341,19 @@ def test_a_source_that_loops(read):
 
     with pytest.raises(TransientSourceError, match="know the page parameter"):
         read(loop)
+
+
+def test_a_list_that_runs_in_a_circle(read):
+    asked = []
+
+    def circle(page, size):
+        asked.append(page)
+        assert len(asked) < 200
+        records = [{"id": n % 60} for n in range((page - 1) * size, page * size)]
+        return Answer(read_listing(records, ("data",)), 200, NOW, None, 1)
+
+    with pytest.raises(TransientSourceError, match="runs in a circle"):
+        read(circle)
 
 
 @pytest.mark.parametrize("full", [True, False])

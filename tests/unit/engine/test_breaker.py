@@ -16,7 +16,8 @@ from crm_warehouse.spec import Source
 Open = Callable[[str], Breaker]
 ROW = "SELECT * FROM ops.circuit_breakers"
 AUDIT = "SELECT action, object_id, details FROM ops.audit_log WHERE action ~ 'breaker'"
-DUE = "UPDATE ops.circuit_breakers SET retry_at = clock_timestamp() - interval '1 s'"
+#: The pause is over, and the time in which those that failed let others go first.
+DUE = "UPDATE ops.circuit_breakers SET retry_at = clock_timestamp() - interval '1 min'"
 
 
 def rows(conn: Connection, statement: str) -> list[dict[str, Any]]:
@@ -92,7 +93,7 @@ def test_it_opens_after_failures_of_two_entities(breaker_of: Open, state):
 
     leads.failed("status 502")
 
-    refusal = prospects.look()
+    refusal = breaker_of("users").look()
     assert refusal is not None
     assert 29 < refusal.seconds <= 30
     assert refusal.reason == "genius does not answer (status 502, 8 times in a row)"
@@ -260,19 +261,37 @@ def test_requests_under_way_when_it_opened_do_not_lengthen_the_pause(
     assert (after["retry_at"], after["pause_seconds"]) == (before["retry_at"], 30)
 
 
-def test_whose_probe_failed_lets_others_go_first(breaker_of: Open, conn: Connection):
-    """Only its own entity may be broken."""
-    prospects, leads = breaker_of("prospects"), breaker_of("leads")
+def test_those_that_failed_let_a_healthy_one_go_first(
+    breaker_of: Open, conn: Connection
+):
+    """Only they may be broken, whoever of them probed last."""
+    prospects, leads, users = map(breaker_of, ("prospects", "leads", "users"))
     take_down(prospects, leads)
     conn.execute(DUE)
     assert (leads.look(), leads.enter()) == (None, None)
     leads.failed("status 503")
-    conn.execute(DUE)
+    conn.execute("UPDATE ops.circuit_breakers SET retry_at = clock_timestamp()")
 
-    refusal = leads.look()
+    for broken in (prospects, leads):
+        refusal = broken.look()
+        assert refusal is not None
+        assert 10 < refusal.seconds < 15
+    assert (users.look(), users.enter()) == (None, None)
+
+
+def test_a_wait_is_never_so_short_that_a_job_only_looks(
+    breaker_of: Open, conn: Connection, monkeypatch
+):
+    monkeypatch.setattr(module, "_PROBE_SECONDS", 0.0)
+    take_down(breaker_of("prospects"), breaker_of("leads"))
+    conn.execute(DUE)
+    users, divisions = breaker_of("users"), breaker_of("divisions")
+    assert (users.look(), users.enter()) == (None, None)
+
+    refusal = divisions.look()
+
     assert refusal is not None
-    assert 13 < refusal.seconds < 15
-    assert (prospects.look(), prospects.enter()) == (None, None)
+    assert refusal.seconds == 1
 
 
 def test_a_probe_of_a_killed_process_is_taken_over(breaker_of: Open, conn: Connection):

@@ -150,14 +150,37 @@ def test_changes_of_rules_are_audited(conn: Connection) -> None:
     ]
 
 
+def test_the_audit_trail_keeps_no_value_that_a_rule_lists(conn: Connection) -> None:
+    people = {"values": ["ann@example.com", "bo@example.com"]}
+    add(conn, "r", "email", "not_one_of", people)
+    conn.execute(
+        "UPDATE ops.sync_validation_rules"
+        ' SET config = \'{"values": ["cy@example.com"]}\''
+    )
+    conn.execute(
+        "UPDATE ops.sync_validation_rules"
+        ' SET is_active = false, config = \'{"values": "di@example.com"}\''
+    )
+
+    audited = "SELECT details #> '{after,config}' FROM ops.audit_log ORDER BY id"
+    assert [config for (config,) in rows(conn, audited)] == [
+        {"values": 2},
+        {"values": 1},
+        {},
+    ]
+    assert rows(
+        conn, "SELECT count(*) FROM ops.audit_log WHERE details::text LIKE '%%@%%'"
+    ) == [(0,)]
+
+
 def test_a_refused_record_says_who_and_where(begin: Begin, conn: Connection) -> None:
     load = begin("appointments")
     chunk = load.chunk([])
-    chunk.add({"id": 1}, at(3), page="/appointments up to page 4")
+    chunk.add({"id": 1}, at(3), page="page 4 of /appointments")
     load.job = load.loader.write(load.job, chunk, {})
 
     load.write({"id": 1}, observed=at(4))
 
     assert rows(
         conn, "SELECT rule, page, observed_at, seen_count FROM ops.sync_errors"
-    ) == [("built-in:required", "/appointments up to page 4", at(4), 2)]
+    ) == [("built-in:required", "page 4 of /appointments", at(4), 2)]

@@ -6,7 +6,7 @@ import pytest
 from engine_load import NOON, at
 from test_mapping import MAPPINGS
 
-from crm_warehouse.engine.chunk import Chunk, Entry, SeenIds, refuse
+from crm_warehouse.engine.chunk import Chunk, Entry, SeenIds, place_of, refuse
 
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 
@@ -20,6 +20,11 @@ def chunk_of(*records: Any, seen: SeenIds | None = None) -> Chunk:
 
 def prospect(source_id: Any = 1, city: str = "", changed: Any = OLD) -> dict[str, Any]:
     return {"id": source_id, "city": city, "modified_date": changed}
+
+
+def nameless(source_id: Any) -> dict[str, Any]:
+    """A prospect with one warning."""
+    return prospect(source_id) | {"first_name": "Ann", "last_name": "", "city": "x"}
 
 
 def cities(chunk: Chunk) -> list[str]:
@@ -81,6 +86,14 @@ def test_a_rejected_record_that_comes_again_fails_once() -> None:
     assert (second.received, second.new_keys, second.failed) == (1, [], 0)
 
 
+def test_a_warning_of_a_record_that_comes_again_counts_once() -> None:
+    seen = SeenIds()
+    first = chunk_of(nameless(1), nameless(2), seen=seen)
+    later = chunk_of(nameless(2), nameless(3), seen=seen)
+
+    assert (first.warnings, later.warnings) == (2, 1)
+
+
 def test_records_without_an_id_are_told_apart_by_what_they_hold() -> None:
     chunk = chunk_of({"city": "a"}, {"city": "b"}, {"id": "", "city": "a"})
 
@@ -125,7 +138,7 @@ def test_a_refused_entry_becomes_a_reject() -> None:
 
 
 def test_warnings_and_size_are_counted() -> None:
-    chunk = chunk_of({**prospect(1), "first_name": "Ann", "last_name": "", "city": "x"})
+    chunk = chunk_of(nameless(1))
 
     assert chunk.warnings == 1
     assert chunk.size_bytes > 50
@@ -156,3 +169,28 @@ def test_a_stored_record_keeps_its_times() -> None:
         at(0).isoformat(),
     )
     assert cities(chunk) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "place"),
+    [
+        (
+            {"page": 4, "size": 50, "told": True, "total": 900,
+             "last": {"begun": 100, "ids": [1]}},
+            "page 3 of /users, 50 records each",
+        ),
+        (
+            {"overlap": {"end": 150, "page": 3, "size": 50, "marks": ["m"] * 50}},
+            "records 101-150 of /users",
+        ),
+        ({"search": {"last": "4711", "beside": 0}}, "/users, up to id 4711"),
+        ({"search": {"last": None, "beside": 0}}, "/users"),
+        ({"list": {"after": "70"}}, "/users, up to cursor 70"),
+        ({"list": {"after": None}}, "/users"),
+        ({"cursor": "ZGVh" * 40}, "/users, up to cursor ZGVhZGVhZGVhZGVh…"),
+    ],
+)  # fmt: skip
+def test_the_place_of_a_record_is_told_in_words(
+    checkpoint: dict[str, Any], place: str
+) -> None:
+    assert place_of("/users", checkpoint) == place

@@ -12,6 +12,7 @@ import pytest
 from deadline import until
 from engine_load import Connection, rows
 
+from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.engine.gate import Patience, QuotaGate, StoppedError
 from crm_warehouse.errors import QuotaWaitError, WaitError
 from crm_warehouse.spec import Quota
@@ -226,6 +227,52 @@ def test_a_changed_limit_counts_at_once_for_everybody(open_gate: OpenGate) -> No
     open_gate(Quota("hourly", 3, 3600))
     with pytest.raises(QuotaWaitError):
         first.take()
+
+
+def test_a_renamed_limit_keeps_what_was_used(
+    open_gate: OpenGate, shared_conn: Connection
+) -> None:
+    first = open_gate(Quota("daily", 50, 86400), Quota("hourly", 20, 3600))
+    for _ in range(20):
+        first.take()
+    second = open_gate(Quota("hour", 22, 3600), Quota("daily", 50, 86400))
+    for _ in range(2):
+        second.take()
+    # A process of the release before goes on, and its jobs begin beside ours.
+    first.learn([Allowance(20, 0, 3600.0)])
+    for gate in (first, second, open_gate(Quota("hourly", 22, 3600))):
+        with pytest.raises(QuotaWaitError):
+            gate.take()
+
+    for table in ("usage", "shares"):
+        assert rows(
+            shared_conn, f"SELECT name, sum(used) FROM ops.api_quota_{table} GROUP BY 1"
+        ) == [("hourly", 22)]
+
+
+def test_a_limit_of_another_window_or_kind_keeps_nothing(
+    open_gate: OpenGate, shared_conn: Connection
+) -> None:
+    open_gate(Quota("short", 20, 60)).take()
+    search = Quota("search", 20, 60, kind="search")
+    open_gate(search, Quota("hourly", 20, 3600))
+    assert rows(shared_conn, "SELECT name FROM ops.api_quota ORDER BY 1") == [
+        ("hourly",),
+        ("search",),
+    ]
+    assert rows(shared_conn, "SELECT * FROM ops.api_quota_usage") == []
+
+
+def test_a_limit_that_another_release_adds_binds_a_running_job(
+    open_gate: OpenGate,
+) -> None:
+    hourly = Quota("hourly", 100, 3600)
+    running = open_gate(hourly)
+    open_gate(hourly, Quota("daily", 2, 86400))
+    running.take()
+    running.take()
+    with pytest.raises(QuotaWaitError, match="quota daily"):
+        running.take()
 
 
 def test_accounts_do_not_share(open_gate: OpenGate, shared_warehouse: str) -> None:

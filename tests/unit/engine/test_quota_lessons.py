@@ -129,6 +129,17 @@ def test_a_higher_limit_is_not_believed(
     assert drain(gate) == 90
 
 
+def test_others_use_first_what_the_source_allows_above_our_limit(
+    open_account: OpenAccount, shared_conn: Connection
+) -> None:
+    """Of 260 they have used 220: ours are those 39 that are left."""
+    gate = open_account(HOURLY).gate("leads")
+    take(gate, 1)
+    gate.learn(told(39, limit=260))
+    assert believed(shared_conn) == (None, 60)
+    assert drain(gate) == 39
+
+
 def test_a_definition_lower_than_what_was_told_counts(
     open_account: OpenAccount,
 ) -> None:
@@ -168,7 +179,10 @@ def test_the_quota_is_found_by_its_window(
     "allowance",
     [
         Allowance(10, 0, 1.0),  # a window that no quota has
-        Allowance(9, 0, None),  # resembles none
+        Allowance(9, 0, None),
+        Allowance(50, 0, None),  # perhaps a minute's
+        Allowance(120, 0, None),
+        Allowance(None, 0, None),
         Allowance(None, 0, 60.0),
     ],
 )
@@ -181,14 +195,16 @@ def test_what_is_about_no_quota_of_ours_is_left(
     assert believed(shared_conn) == (None, 0)
 
 
-@pytest.mark.parametrize("limit", [100, None])
-def test_a_source_with_one_quota_need_not_tell_its_window(
-    open_account: OpenAccount, shared_conn: Connection, limit: int | None
+def test_an_equal_limit_needs_no_window(
+    open_account: OpenAccount, shared_conn: Connection
 ) -> None:
-    gate = open_account(HOURLY).gate("leads")
+    gate = open_account(HOURLY, Quota("daily", 1000, 86_400)).gate("leads")
     take(gate, 1)
-    gate.learn(told(20, limit, None))
-    assert believed(shared_conn) == (None, 79)
+    gate.learn(told(20, 100, None))
+    assert rows(
+        shared_conn,
+        "SELECT name, told_limit, others_used FROM ops.api_quota ORDER BY 1",
+    ) == [("daily", None, 0), ("hourly", None, 79)]
 
 
 def test_an_answer_without_news_asks_the_warehouse_nothing(

@@ -10,6 +10,7 @@ from engine_load import NOON, Begin, Connection, at, rows
 
 from crm_warehouse.engine import reprocess as reprocessing
 from crm_warehouse.engine.job import SyncResult
+from crm_warehouse.engine.maintenance import MaintenanceRequest, maintain
 from crm_warehouse.engine.reprocess import (
     ReprocessRequest,
     find_open,
@@ -23,6 +24,10 @@ Reprocess = Callable[..., SyncResult]
 OPEN = (
     "SELECT source_id, severity, error_type, field, retry_count FROM ops.sync_errors"
     " WHERE NOT resolved ORDER BY source_id, severity, field"
+)
+ENDS = (
+    "SELECT status, error_type FROM ops.sync_jobs WHERE job_type = 'reprocess'"
+    " ORDER BY id"
 )
 RULE = (
     "INSERT INTO ops.sync_validation_rules"
@@ -344,6 +349,52 @@ class TestKilled:
 
         assert visits(conn) == []
         assert again(changed).records_created == 2
+
+    def test_other_rules_begin_anew(
+        self, begin: Begin, conn: Connection, again: Reprocess
+    ) -> None:
+        """Behind its checkpoint lies what a load rejected since."""
+        conn.execute(RULE, ["reject"])
+        begin("appointments").write(visit(5, status="Cancelled"))
+        with pytest.raises(PowerCutError):
+            again(progress=_cut_after(1))
+        begin("appointments").write(visit(1, status="Cancelled"))
+        conn.execute("DELETE FROM ops.sync_validation_rules")
+
+        assert again().records_created == 2
+        assert rows(conn, ENDS) == [("failed", "superseded"), ("success", None)]
+
+    def test_one_that_lay_still_for_an_hour_begins_anew(
+        self, begin: Begin, conn: Connection, again: Reprocess
+    ) -> None:
+        begin("appointments").write(visit(5, scheduled_date="soon"))
+        with pytest.raises(PowerCutError):
+            again(progress=_cut_after(1))
+        conn.execute(
+            "UPDATE ops.sync_jobs SET heartbeat_at = now() - interval '61 minutes'"
+        )
+
+        assert again().records_processed == 1
+        assert rows(conn, ENDS) == [("failed", "superseded"), ("success", None)]
+
+    def test_maintenance_ends_one_that_left_nothing_open(
+        self,
+        begin: Begin,
+        conn: Connection,
+        warehouse: str,
+        again: Reprocess,
+        genius: Source,
+    ) -> None:
+        conn.execute(RULE, ["reject"])
+        begin("appointments").write(visit(2, status="Cancelled"))
+        conn.execute("DELETE FROM ops.sync_validation_rules")
+        with pytest.raises(PowerCutError):
+            again(progress=_cut_after(1))
+        assert rows(conn, OPEN) == []
+
+        maintain(MaintenanceRequest([genius]), conninfo=warehouse)
+
+        assert rows(conn, ENDS) == [("success", None)]
 
 
 class PowerCutError(BaseException):

@@ -12,10 +12,11 @@ from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine.patterns import compile_pattern
-from crm_warehouse.engine.rules import RULE_TYPES, Rule, compile_rule
+from crm_warehouse.engine.rules import Rule, compile_rule
 from crm_warehouse.engine.values import CONVERTERS, NULL
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import Source
+from crm_warehouse.source_files import as_json
+from crm_warehouse.spec import Entity, Source
 from tests.proof.house import SOURCES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -137,7 +138,8 @@ class TestPatterns:
     @pytest.mark.parametrize(
         "pattern",
         ["[0-9]{5}(-[0-9]{4})?", r"[^@]+@[^@]+\.[a-z]+", "(foo|bar)", "(?i)abc",
-         r"(\d{1,3}\.){3}\d{1,3}"],
+         r"(\d{1,3}\.){3}\d{1,3}", r"[^@\s]+?@([a-z0-9-]+\.)+[a-z]{2,}",
+         "[a-z]+-[a-z]+-[a-z]+-[a-z]+", "(?i)[^b]*b[^b]*b[^b]*b"],
     )  # fmt: skip
     def test_usual_ones_are_accepted(self, pattern: str) -> None:
         compile_pattern(pattern)
@@ -145,7 +147,8 @@ class TestPatterns:
     @pytest.mark.parametrize(
         "pattern",
         ["(a+)+b", "(a|aa)+", "a*b*c*d*", r"(.)\1", "(a{0,16}){0,16}", "((a?)?)*b",
-         "(?:(?:a*)*)*", "(a?){60}b"],
+         "(?:(?:a*)*)*", "(a?){60}b", "a?" * 24 + "b", ".*[a-z].*[a-z].*[0-9]",
+         "(?i:[a-z]*B[a-z]*B[a-z]*B)", "[^b]*B[^b]*B[^b]*B", "(a+b?)+c", ".*b.*b.*b"],
     )  # fmt: skip
     def test_those_that_may_never_end_are_refused(self, pattern: str) -> None:
         with pytest.raises(ValueError, match="for ever"):
@@ -166,6 +169,18 @@ class TestPatterns:
             assert matches(value) is bool(re.fullmatch(pattern, value))
 
 
+def loaded(conn: Connection, source: Source, entity: Entity) -> None:
+    """Keep an entity's definition, as its latest job does."""
+    conn.execute(
+        "WITH job AS (INSERT INTO ops.sync_jobs (source_system, entity_type, job_type,"
+        " via, status, triggered_by) VALUES ('genius', %(entity)s, 'full', 'api',"
+        " 'success', 'cli') RETURNING id)"
+        " INSERT INTO ops.source_specs (source_system, entity_type, spec, job_id)"
+        " SELECT 'genius', %(entity)s, %(spec)s, id FROM job",
+        {"entity": entity.name, "spec": Jsonb(as_json(source, entity))},
+    )
+
+
 class TestWrongRules:
     """The database refuses them with the reason; what gets past is found by the job."""
 
@@ -180,8 +195,53 @@ class TestWrongRules:
     ) -> None:
         with pytest.raises(errors.CheckViolation) as caught:
             add(shared_conn, "wrong", field, rule_type, config, on_error)
-        if rule_type in RULE_TYPES and on_error != "ignore" and config != []:
-            assert "rule wrong: " in str(caught.value)
+        assert "rule wrong: " in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("name", "rule_type", "on_error", "reason"),
+        [
+            ("r", "max_len", "reject", "no rule_type 'max_len'; there are required, "),
+            ("r", "required", "rejct", "no on_error 'rejct'; there are reject, set"),
+            ("R 6", "required", "reject", "rule R 6: a name is 1 to 63 small letters"),
+        ],
+    )
+    @pytest.mark.parametrize("is_active", [True, False])
+    def test_the_database_says_what_is_allowed(
+        self,
+        shared_conn: Connection,
+        name: str,
+        rule_type: str,
+        on_error: str,
+        reason: str,
+        is_active: bool,
+    ) -> None:
+        with pytest.raises(errors.CheckViolation, match=reason):
+            shared_conn.execute(
+                "INSERT INTO ops.sync_validation_rules (name, source_system,"
+                " entity_type, field, rule_type, on_error, is_active)"
+                " VALUES (%s, 'genius', 'prospects', 'state', %s, %s, %s)",
+                [name, rule_type, on_error, is_active],
+            )
+
+    @pytest.mark.parametrize("column", ["name", "rule_type", "config", "on_error"])
+    def test_what_is_missing_is_named(
+        self, shared_conn: Connection, column: str
+    ) -> None:
+        values = {
+            "name": "r",
+            "rule_type": "required",
+            "config": "{}",
+            "on_error": "keep",
+        }
+        with pytest.raises((errors.NotNullViolation, errors.CheckViolation)) as caught:
+            shared_conn.execute(
+                "INSERT INTO ops.sync_validation_rules (source_system, entity_type,"
+                " field, name, rule_type, config, on_error) VALUES ('genius',"
+                " 'prospects', 'state', %(name)s, %(rule_type)s, %(config)s,"
+                " %(on_error)s)",
+                {**values, column: None},
+            )
+        assert column in str(caught.value)
 
     @pytest.mark.parametrize(("field", "rule_type", "config", "on_error"), WRONG)
     def test_the_engine_refuses_them_too(
@@ -221,19 +281,7 @@ class TestWrongRules:
     def test_a_field_that_the_latest_job_did_not_map_is_refused(
         self, conn: Connection, genius: Source
     ) -> None:
-        from crm_warehouse.source_files import as_json
-
-        deals = SOURCES["activeprospect"].entities["leads"]
-        conn.execute(
-            "INSERT INTO ops.sync_jobs (source_system, entity_type, job_type, via,"
-            " status, triggered_by) VALUES ('genius', 'leads', 'full', 'api',"
-            " 'success', 'cli')"
-        )
-        conn.execute(
-            "INSERT INTO ops.source_specs (source_system, entity_type, spec, job_id)"
-            " SELECT 'genius', 'leads', %s, id FROM ops.sync_jobs",
-            [Jsonb(as_json(genius, deals))],
-        )
+        loaded(conn, genius, SOURCES["activeprospect"].entities["leads"])
 
         for field in ("status", "contacts.email", "contacts.email_normalized"):
             add(
@@ -248,13 +296,42 @@ class TestWrongRules:
             with pytest.raises(errors.CheckViolation, match="is not mapped"):
                 add(conn, "wrong", field, "required", {}, entity="leads")
 
+    def test_the_fields_that_may_be_named_are_listed(
+        self, genius: Source, conn: Connection
+    ) -> None:
+        rule = Rule("r", "emial", "required", {})
+        with pytest.raises(ConfigurationError) as caught:
+            compile_rule(rule, genius.entities["prospects"], NOW)
+        told = str(caught.value)
+        assert "field 'emial' is not mapped (did you mean email?);" in told
+        assert "email, email_normalized, phone, phone_e164, address" in told
+
+        loaded(conn, genius, genius.entities["prospects"])
+        with pytest.raises(errors.CheckViolation) as refused:
+            add(conn, "r", "emial", "required", {})
+        assert "email, email_normalized, phone, phone_e164" in str(refused.value)
+
+    def test_an_alias_is_refused_with_the_entity_it_stands_for(
+        self, genius: Source, conn: Connection
+    ) -> None:
+        loaded(conn, genius, genius.entities["prospects"])
+
+        with pytest.raises(
+            errors.CheckViolation, match="write entity_type 'prospects'"
+        ):
+            add(conn, "r", "state", "required", {}, entity="contacts")
+
     def test_a_job_goes_on_without_it_and_says_so(
-        self, begin: Begin, conn: Connection
+        self, begin: Begin, conn: Connection, caplog: pytest.LogCaptureFixture
     ) -> None:
         add(conn, "endless", "state", "pattern", {"pattern": "(a+)+b"})
         add(conn, "good", "state", "one_of", {"values": ["TX"]})
         begin("prospects").write(PERSON, {**PERSON, "id": 2, "state": "ZZ"})
 
+        (warning,) = caplog.records
+        assert warning.levelname == "WARNING"
+        assert warning.getMessage().startswith("rule endless: config.pattern could")
+        assert "is left out" in warning.getMessage()
         told = (
             "SELECT severity, error_type, rule, field, source_id FROM ops.sync_errors"
             " WHERE NOT resolved ORDER BY severity"

@@ -155,6 +155,24 @@ def test_every_query_of_the_guides_runs(warehouse: str) -> None:
             conn.rollback()
 
 
+def test_the_first_daily_question_finds_a_failure_behind_later_jobs(
+    warehouse: str,
+) -> None:
+    first = fences(OPERATIONS, "sql")[0]
+    jobs = [("full", "failed"), ("incremental", "success"), ("reprocess", "success")]
+
+    with psycopg.connect(warehouse) as conn:
+        for job in jobs:
+            conn.execute(
+                "INSERT INTO ops.sync_jobs (source_system, entity_type, job_type, via,"
+                " status, triggered_by) VALUES ('s', 'e', %s, 'api', %s, 'cli')",
+                job,
+            )
+        answer = conn.execute(first).fetchall()
+
+    assert [row[2:4] for row in answer] == jobs
+
+
 def _commands() -> list[str]:
     found = []
     for guide in guides():

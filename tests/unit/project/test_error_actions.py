@@ -10,7 +10,7 @@ from repository_files import ROOT
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.failures import explain
 from crm_warehouse.errors import Action, CrmWarehouseError
-from crm_warehouse.operators.retry import SyncRetryPolicy
+from crm_warehouse.operators.retry import RETRIES, SyncRetryPolicy
 
 PACKAGE = ROOT / "plugins" / "crm_warehouse"
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -87,7 +87,9 @@ def test_every_class_was_decided() -> None:
 
 @pytest.mark.parametrize("name", sorted(DECIDED))
 def test_airflow_follows_the_action(name: str) -> None:
-    decision = SyncRetryPolicy().evaluate(_raised(name), try_number=1, max_tries=5)
+    decision = SyncRetryPolicy().evaluate(
+        _raised(name), try_number=1, max_tries=RETRIES
+    )
 
     stops = decision.action is RetryAction.FAIL
     assert stops is (DECIDED[name] is Action.STOP)

@@ -1,0 +1,41 @@
+"""Whether a full load that was due never came about."""
+
+from datetime import datetime
+
+import psycopg
+
+from crm_warehouse.engine.queries import query
+
+
+def is_owed(
+    conninfo: str,
+    *,
+    source_system: str,
+    entity_type: str,
+    due: datetime,
+    dag_id: str,
+    run_id: str,
+) -> bool:
+    """Whether the full load that was due last never began.
+
+    Args:
+        conninfo: libpq connection string of the warehouse.
+        source_system: Source of the entity.
+        entity_type: The entity.
+        due: When it was due, aware.
+        dag_id: DAG of the Airflow run that asks.
+        run_id: That run.
+
+    Raises:
+        psycopg.OperationalError: The warehouse does not answer.
+    """
+    values = {
+        "source_system": source_system,
+        "entity_type": entity_type,
+        "due": due,
+        "dag_id": dag_id,
+        "run_id": run_id,
+    }
+    with psycopg.connect(conninfo, application_name="crm_warehouse schedule") as conn:
+        row = conn.execute(query("owes_full_load"), values).fetchone()
+    return bool(row and row[0])

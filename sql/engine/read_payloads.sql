@@ -1,0 +1,5 @@
+-- Records of raw.{table} by id: %(ids)s. Reads only.
+-- Returns one row each: source_id, payload (text), payload_bytes.
+SELECT source_id, payload::text AS payload, payload_bytes
+FROM raw.{table}
+WHERE source_system = %(source_system)s AND source_id = ANY(%(ids)s)
