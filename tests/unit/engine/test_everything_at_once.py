@@ -110,7 +110,7 @@ def test_the_warehouse_ends_as_the_source(warehouse: str, conn: Connection) -> N
 
     def merge() -> None:
         merge_webhooks(
-            WebhookRequest(HUBSPOT, "hubspot"),
+            WebhookRequest(HUBSPOT, "hubspot", override=frozenset({"mass_delete"})),
             conninfo=warehouse,
             open_client=client().open_client,
         )

@@ -392,7 +392,8 @@ class TestKilled:
             again(progress=_cut_after(1))
         assert rows(conn, OPEN) == []
 
-        maintain(MaintenanceRequest([genius]), conninfo=warehouse)
+        request = MaintenanceRequest([genius])
+        maintain(request, conninfo=warehouse, access_of=pytest.fail)
 
         assert rows(conn, ENDS) == [("success", None)]
 
