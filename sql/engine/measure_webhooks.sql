@@ -15,7 +15,7 @@ WITH RECURSIVE span AS (
         clock_timestamp() - make_interval(secs => %(tolerance)s) AS until,
         make_interval(secs => %(tolerance)s) AS tolerance
 ),
--- Types of events, few, each found by a look into the index behind the one before.
+    -- Types of events, few, each found by a look into the index behind the one before.
 types AS (
     SELECT min(event_type) AS event_type
     FROM staging.webhook_events

@@ -15,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from crm_warehouse.clients.registry import build_client
-from crm_warehouse.engine import reading
+from crm_warehouse.engine import read_ahead, reading
 from crm_warehouse.errors import TransientSourceError
 from tests.proof.fault_proxy import FaultProxy, Faults
 from tests.proof.house import House
@@ -44,6 +44,8 @@ FATAL = {
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "CHUNK_RECORDS", 100)
+    # Else a quick reader has the whole list before its first chunk is written.
+    monkeypatch.setattr(read_ahead, "PAGES_AHEAD", 1)
 
 
 class _Far(House):
