@@ -1,9 +1,7 @@
--- Which guard stopped a job, which guards it was told to ignore, and what it left to the
--- next full load.
--- Changes ops.sync_jobs, and indexes raw tables that webhooks write: their writers wait
--- the seconds that this takes. Applied once, in one transaction; a load of the release
--- before, which bears no new columns, stops at its next chunk and is resumed by the next
--- sync.
+-- Which guard stopped a job, which it was told to ignore, what it left to the next full
+-- load. Changes ops.sync_jobs, indexes raw tables that webhooks write. Applied once, in
+-- one transaction; a load of the release before, which bears no new columns, stops at its
+-- next chunk and is resumed by the next sync.
 
 ALTER TABLE ops.sync_jobs
     ADD COLUMN guard text,
