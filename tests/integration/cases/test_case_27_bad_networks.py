@@ -21,6 +21,9 @@ from tests.proof.fault_proxy import FaultProxy, Faults
 from tests.proof.house import House
 from tests.proof.oracle import compare
 
+#: Minutes together with its kind: part of the slow proofs.
+pytestmark = pytest.mark.proof
+
 #: Longest silence of the source that is borne here, in seconds.
 TIMEOUT_SECONDS = 1.0
 #: Four repetitions of a request that times out, on a machine that stalls.

@@ -19,6 +19,9 @@ from tests.proof.meddler import MAIN, with_body
 from tests.proof.oracle import compare_all
 from tests.unit.clients.scripted_server import Reply, Request
 
+#: Minutes together with its kind: part of the slow proofs.
+pytestmark = pytest.mark.proof
+
 #: What a 429 may carry -> the fault's options; these let the load go on by itself.
 SENSIBLE: dict[str, dict[str, Any]] = {
     "absent": {},

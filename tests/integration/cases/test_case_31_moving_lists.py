@@ -15,6 +15,9 @@ from tests.proof.meddler import MAIN, with_body
 from tests.proof.oracle import compare, compare_all
 from tests.unit.clients.scripted_server import Reply, Request
 
+#: Minutes together with its kind: part of the slow proofs.
+pytestmark = pytest.mark.proof
+
 #: A list would go on for ever if more than this were asked for.
 MANY = 600
 

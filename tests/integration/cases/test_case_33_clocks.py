@@ -17,6 +17,9 @@ from tests.proof.meddler import MAIN, with_body
 from tests.proof.oracle import compare_all
 from tests.unit.clients.scripted_server import Reply, Request
 
+#: Minutes together with its kind: part of the slow proofs.
+pytestmark = pytest.mark.proof
+
 WATERMARK = "SELECT max(watermark) FROM ops.watermarks"
 
 

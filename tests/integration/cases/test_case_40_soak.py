@@ -16,6 +16,9 @@ from tests.proof.house import House
 from tests.proof.hubspot_sender import deliver
 from tests.proof.receiver_process import HUBSPOT, started
 
+#: Minutes together with its kind: part of the slow proofs.
+pytestmark = pytest.mark.proof
+
 _WARM_UP, _SYNCS, _ROUNDS = 10, 50, 4
 #: What memory may grow by from the first round to the last, in bytes: arenas of the
 #: allocator, not a leak, which grows with every one of the syncs.

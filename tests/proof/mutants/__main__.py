@@ -94,6 +94,8 @@ def _run(copy: Path, tests: Sequence[str], seconds: float) -> int | None:
         "-x",
         "-p",
         "no:cacheprovider",
+        "-m",  # slow ones too
+        "",
     ]
     try:
         ended = subprocess.run(
