@@ -51,6 +51,8 @@ def test_a_delivery_is_stored_as_it_was_signed(
         "state": "pending",
         "error_message": None,
         "exploded_at": None,
+        "retries": 0,
+        "retried_at": None,
     }
 
 
