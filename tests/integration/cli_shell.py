@@ -49,6 +49,8 @@ class Shell:
         genius = {"host": sandbox.base_url, "password": sandbox.token}
         self.env = {
             "PATH": os.environ["PATH"],
+            # The code beside this file, also where the installed one is another.
+            "PYTHONPATH": str(ROOT / "plugins"),
             "CRM_WAREHOUSE_ENV": "dev",
             "CRM_WAREHOUSE_CONNECTIONS": str(folder / "connections.sealed"),
             "CRM_WAREHOUSE_SOURCES": str(folder),

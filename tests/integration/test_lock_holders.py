@@ -73,3 +73,20 @@ def test_a_process_that_takes_nothing_from_postgresql_is_not_at_work(
             assert house.value(AT_WORK, pid) is False
             house.rows("SELECT pg_terminate_backend(%s)", pid)
             stopped.close()
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(9, True), (11, False)])
+def test_nobody_is_at_work_on_one_statement_for_ever(
+    warehouse: str, minutes: int, expected: bool
+) -> None:
+    """After ten minutes it is as if the process was stopped."""
+    with psycopg.connect(warehouse) as conn:
+        # Temporary names come before those of the system.
+        conn.execute(
+            "CREATE TEMPORARY VIEW pg_stat_activity AS SELECT pid, state,"
+            f" wait_event_type, query_start - interval '{minutes} min' AS query_start"
+            " FROM pg_catalog.pg_stat_activity"
+        )
+        row = conn.execute("SELECT ops.is_at_work(pg_backend_pid())").fetchone()
+
+    assert row == (expected,)

@@ -1,8 +1,9 @@
-"""A real receiver: gunicorn as the contract starts it, on a free port."""
+"""A real receiver: gunicorn as the contract starts it, on a port of its own."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,11 +14,12 @@ from typing import Any, Self
 
 from psycopg.conninfo import conninfo_to_dict
 
-from include.local_stack.ports import choose
+from include.local_stack.ports import HOST
 from tests.proof.hubspot_sender import PUBLIC_URL, SECRET, Answer, call
 
 ROOT = Path(__file__).parents[2]
 HUBSPOT = {"webhook_secrets": [SECRET], "public_url": PUBLIC_URL}
+_GUNICORN = Path(sys.executable).with_name("gunicorn")
 _PATIENCE_SECONDS = 120.0
 
 
@@ -48,17 +50,21 @@ class Receiver:
     """One receiver; its context ends with no process left."""
 
     def __init__(self, env: dict[str, str], log: Path) -> None:
-        self.port = choose("receiver", 28090)
         self._log = log
-        command = [
-            str(Path(sys.executable).with_name("gunicorn")),
-            *("-c", "webhook_receiver/gunicorn.conf.py", "webhook_receiver.wsgi:app"),
-        ]
-        with log.open("wb") as stream:
+        # Bound here and handed over, so that nobody else's receiver can get the port
+        # in between, and answer in its place.
+        with socket.socket() as door, log.open("wb") as stream:
+            door.bind((HOST, 0))
+            self.port: int = door.getsockname()[1]
             self.process = subprocess.Popen(
-                command,
+                [
+                    *(str(_GUNICORN), "--bind", f"fd://{door.fileno()}"),
+                    *("-c", "webhook_receiver/gunicorn.conf.py"),
+                    "webhook_receiver.wsgi:app",
+                ],
                 cwd=ROOT,
-                env={**env, "PORT": str(self.port)},
+                env=env,
+                pass_fds=[door.fileno()],
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,

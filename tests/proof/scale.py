@@ -8,8 +8,6 @@ records into one table without an index. Compare ratios, not machines.
 
 import argparse
 import os
-import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,12 +20,12 @@ from typing import Any
 
 import psycopg
 
-from crm_warehouse.engine.migrations import migrate
 from include.local_stack.postgres import Postgres
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 from tests.proof.command import ROOT, CommandLine, generous_sources
 from tests.proof.oracle import compare
+from tests.proof.servers import fresh_warehouse, postgres_server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -179,46 +177,35 @@ def bare(case: Case, conninfo: str, url: str, token: str, records: int) -> None:
 
 def run(case: Case, records: int, repetitions: int) -> None:
     """Measure and print a table."""
-    folder = Path(tempfile.mkdtemp(prefix="crm-scale-"))
-    folder.chmod(0o755)
-    passwords = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
-    server = Postgres(folder / "postgres", passwords, preferred_port=25633)
-    sources = folder / "sources"
-    sources.mkdir()
-    generous_sources(sources)
-    try:
-        server.start()
-        server.create_role("crm_warehouse", passwords["crm_warehouse"])
-        sizes = {case.system: records}
-        small = Settings(prospects=1, sizes=sizes, quota=False)
-        settings = (
-            replace(small, prospects=records) if case.system == "genius" else small
-        )
-        with SandboxServer(settings) as sandbox:
-            costs = [
-                _round(case, server, sandbox, sources, records)
-                for _ in range(repetitions)
-            ]
-        _print(case, costs, records)
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    small = Settings(prospects=1, sizes={case.system: records}, quota=False)
+    settings = replace(small, prospects=records) if case.system == "genius" else small
+    with (
+        postgres_server() as server,
+        SandboxServer(settings) as sandbox,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        sources = generous_sources(Path(folder))
+        costs = []
+        for _ in range(repetitions):
+            with fresh_warehouse(server) as conninfo:
+                line = CommandLine(conninfo, sandbox, sources)
+                costs.append(_round(case, server, line, records))
+    _print(case, costs, records)
 
 
 def _round(
-    case: Case, server: Postgres, sandbox: SandboxServer, sources: Path, records: int
+    case: Case, server: Postgres, line: CommandLine, records: int
 ) -> dict[str, Cost]:
-    crm = sandbox.crm(case.system)
-    name = f"scale_{secrets.token_hex(4)}"
-    server.create_database(name, "crm_warehouse")
-    conninfo = server.conninfo(name, "crm_warehouse")
-    migrate(conninfo)
-    line = CommandLine(conninfo, sandbox, sources)
+    crm = line.sandbox.crm(case.system)
     python = [sys.executable, "-m"]
     sync = [*python, "crm_warehouse", "sync", "--source", case.system]
     sync += ["--entity", case.entity, "--mode"]
     own = ["--system", case.system, "--records", str(records), "--bare", crm.base_url]
-    env = {**line.environment(), "BARE_CONNINFO": conninfo, "BARE_TOKEN": crm.token}
+    env = {
+        **line.environment(),
+        "BARE_CONNINFO": line.conninfo,
+        "BARE_TOKEN": crm.token,
+    }
 
     def cost(command: list[str]) -> Cost:
         return measure(server, command, env)
@@ -231,9 +218,8 @@ def _round(
     }
     crm.move(case.entity, "change", 1000)
     costs["incremental, 1,000 changed"] = cost([*sync, "incremental"])
-    if compare(conninfo, crm, case.entity):
+    if compare(line.conninfo, crm, case.entity):
         raise SystemExit("the warehouse differs from the source")
-    server.drop_database(name)
     return costs
 
 

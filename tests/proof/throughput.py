@@ -8,16 +8,11 @@ of three CRMs, each CRM counting its own requests, over a slow and uneven networ
 import argparse
 import os
 import re
-import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,41 +21,22 @@ import psycopg
 
 from crm_warehouse.clients.registry import build_client
 from crm_warehouse.engine.job import SyncRequest
-from crm_warehouse.engine.migrations import migrate
 from crm_warehouse.engine.sync import run_sync
 from crm_warehouse.source_files import load_sources
-from include.local_stack.postgres import Postgres
 from include.sandbox.crm import Crm
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 from tests.proof.command import ROOT, CommandLine, generous_sources
 from tests.proof.oracle import compare_all, truth_hashes, warehouse_rows
+from tests.proof.quota_use import Scaled, Use, Watch
 from tests.proof.report import Report
+from tests.proof.servers import fresh_warehouse, postgres_server
 
 RUNS = 12
 #: Records a second of all together, of those of one alone.
 LEAST_RATIO = 0.9
 #: Requests that a CRM admitted, of those that its quota allowed.
 LEAST_USE = 0.9
-#: Seconds between two looks at what the CRMs have counted.
-_SAMPLE_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """A CRM's quota, as tight as its own but faster to be used up.
-
-    Attributes:
-        system: The CRM.
-        requests: Requests allowed in a window.
-        seconds: Length of the window.
-        people: Records of its main entity.
-    """
-
-    system: str
-    requests: int
-    seconds: float
-    people: int
 
 
 SCALED = (
@@ -68,31 +44,6 @@ SCALED = (
     Scaled("hubspot", 100, 10.0, 40_000),
     Scaled("marketsharp", 100, 10.0, 10_000),
 )
-
-
-@contextmanager
-def _server() -> Iterator[Postgres]:
-    folder = Path(tempfile.mkdtemp(prefix="crm-throughput-"))
-    folder.chmod(0o755)
-    passwords = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
-    server = Postgres(folder / "postgres", passwords, preferred_port=25733)
-    try:
-        server.start()
-        server.create_role("crm_warehouse", passwords["crm_warehouse"])
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def _warehouse(server: Postgres) -> Iterator[str]:
-    name = f"throughput_{secrets.token_hex(4)}"
-    server.create_database(name, "crm_warehouse")
-    conninfo = server.conninfo(name, "crm_warehouse")
-    migrate(conninfo)
-    yield conninfo
-    server.drop_database(name)
 
 
 def work(account: str) -> None:
@@ -132,14 +83,14 @@ def without_quotas(records: int, repetitions: int) -> None:
     report = Report("throughput", f"One load of {records:,} records, and twelve")
     ratios = []
     with (
-        _server() as server,
+        postgres_server() as server,
         SandboxServer(Settings(prospects=records, quota=False)) as crm,
         tempfile.TemporaryDirectory() as folder,
     ):
         sources = generous_sources(Path(folder))
         truth = truth_hashes(crm, "prospects")
         for number in range(1, repetitions + 1):
-            with _warehouse(server) as conninfo:
+            with fresh_warehouse(server) as conninfo:
                 alone = _load(conninfo, crm, sources, ["alone"])
                 accounts = [f"account_{n:02}" for n in range(RUNS)]
                 together = _load(conninfo, crm, sources, accounts)
@@ -176,23 +127,6 @@ def _deadlocks(conninfo: str) -> int:
     return int(row[0])
 
 
-@dataclass(frozen=True)
-class Use:
-    """How a quota was used while there was work.
-
-    Attributes:
-        admitted: Requests that the CRM admitted, in its own count.
-        refused: Requests that it refused: over its limit.
-        most: Most requests that came within one window, refused ones included.
-        share: Admitted requests of those that the limit allowed in that time.
-    """
-
-    admitted: int
-    refused: int
-    most: int
-    share: float
-
-
 def with_quotas(latency: float, jitter: float) -> None:
     """Load twelve entities under quotas, and report their use."""
     network = f"latency {latency * 1e3:.0f} ms, jitter {jitter * 1e3:.0f} ms"
@@ -200,10 +134,10 @@ def with_quotas(latency: float, jitter: float) -> None:
     sizes = {each.system: each.people for each in SCALED}
     settings = Settings(prospects=SCALED[0].people, sizes=sizes, quota=True)
     with (
-        _server() as server,
+        postgres_server() as server,
         SandboxServer(settings) as sandbox,
         tempfile.TemporaryDirectory() as folder,
-        _warehouse(server) as conninfo,
+        fresh_warehouse(server) as conninfo,
     ):
         line = CommandLine(conninfo, sandbox, _scaled_sources(Path(folder)))
         for each in SCALED:
@@ -258,7 +192,7 @@ def _scaled_sources(folder: Path) -> Path:
 
 def _load_entities(line: CommandLine) -> dict[str, Use]:
     sources = load_sources(line.sources)
-    with _Watch(line.sandbox) as watch:
+    with Watch(line.sandbox, *(each.system for each in SCALED)) as watch:
         threads = [
             threading.Thread(target=_load_source, args=(line, sources[each.system]))
             for each in SCALED
@@ -284,49 +218,6 @@ def _load_source(line: CommandLine, source: Any) -> None:
         thread.join()
     if any(each.status for each in ended):
         raise SystemExit("\n".join(e.errors[-800:] for e in ended if e.status))
-
-
-class _Watch:
-    """Samples what the CRMs have counted, until the block ends."""
-
-    def __init__(self, sandbox: SandboxServer) -> None:
-        self._sandbox = sandbox
-        self._samples: list[tuple[float, dict[str, Any]]] = []
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "_Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.wait(_SAMPLE_SECONDS):
-            stats = {e.system: self._sandbox.crm(e.system).stats() for e in SCALED}
-            self._samples.append((time.monotonic(), stats))
-
-    def use(self, scaled: Scaled) -> Use:
-        """Use from the first request to the last whole window with work in it."""
-        counts = [(at, stats[scaled.system]) for at, stats in self._samples]
-        admitted = [(at, _admitted(stats)) for at, stats in counts]
-        total = admitted[-1][1]
-        first = next(at for at, count in admitted if count)
-        last = next(at for at, count in admitted if count == total)
-        windows = int((last - first) / scaled.seconds)
-        if windows < 3:
-            raise SystemExit(f"{scaled.system} had too little work: {windows} windows")
-        until = first + windows * scaled.seconds
-        used = max(count for at, count in admitted if at <= until)
-        last_stats = counts[-1][1]
-        share = used / (windows * scaled.requests)
-        return Use(total, last_stats["refused"], last_stats["max_in_window"], share)
-
-
-def _admitted(stats: dict[str, Any]) -> int:
-    return int(stats["requests"]) - int(stats["refused"])
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from crm_warehouse.engine.job import JobRequest
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.errors import SyncConflictError
+from crm_warehouse.moments import utc_text
 
 #: A job whose process has not said for so long that it lives is taken for dead, unless
 #: its session is at work. Every process says so each five seconds. With maintenance's
@@ -84,5 +85,5 @@ def _busy(request: JobRequest, holder: dict[str, Any] | None) -> str:
         return f"another sync of {who} is at work; try again when it has ended"
     return (
         f"another sync of {who} is at work: job {holder['job_id']}, begun"
-        f" {holder['started_at']:%F %T%z}; try again when it has ended"
+        f" {utc_text(holder['started_at'])}; try again when it has ended"
     )

@@ -1,13 +1,13 @@
 """The tasks that wait until something is stuck, heal it, and take up stale jobs."""
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator, BaseSensorOperator
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from crm_warehouse.errors import ConfigurationError, FencedError, SyncConflictError
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
+from crm_warehouse.operators.watching import WatchSensor
 from crm_warehouse.spec import Source
 
 if TYPE_CHECKING:
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from crm_warehouse.engine.job import SyncResult
     from crm_warehouse.engine.recovery import Due
 
-#: After a run that did not heal. Without it the next one would begin at once, find the
-#: same and fail again, all day long.
-PAUSE = timedelta(minutes=15)
 
-
-class MaintenanceSensor(BaseSensorOperator):
+class MaintenanceSensor(WatchSensor):
     """Wait, without a worker slot, until something is stale or the hour is over.
 
     Green with the word for what is due; skipped when nothing was within ``timeout``,
@@ -29,38 +25,28 @@ class MaintenanceSensor(BaseSensorOperator):
 
     Args:
         sources: Definitions to look after.
-        heal_task_id: Task of the same DAG that heals.
+        work_task_id: Task of the same DAG that heals.
     """
 
-    ui_color = "#ede9fe"
-
-    def __init__(
-        self, *, sources: tuple[Source, ...], heal_task_id: str, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, sources: tuple[Source, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sources = sources
-        self.heal_task_id = heal_task_id
 
     def execute(self, context: "Context") -> None:
         """Rest after a run that did not heal; then wait."""
-        moment = self._rest_until(context)
-        if moment is not None and moment > datetime.now(UTC):
-            # Imported here: this module is imported whenever a DAG file is parsed.
-            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-            self.log.warning("the run before did not heal; going on at %s", moment)
-            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="watch")
+        self.rest(context, "did not heal", then="watch")
         self.watch(context)
 
     def watch(self, context: "Context", event: Any = None) -> NoReturn:
         """Let the triggerer look."""
         del context, event
+        # Imported here: this module is imported whenever a DAG file is parsed.
         from crm_warehouse.triggers.maintenance import MaintenanceTrigger
 
         trigger = MaintenanceTrigger(
             sources=[source.name for source in self.sources],
             webhook_sources=[each.name for each in self.sources if each.webhooks],
-            until=datetime.now(UTC) + timedelta(seconds=self.timeout),
+            until=self.until(),
         )
         self.defer(trigger=trigger, method_name="wake")
 
@@ -76,18 +62,6 @@ class MaintenanceSensor(BaseSensorOperator):
         if event not in (URGENT, WHOLE):
             raise AirflowSkipException("nothing is due; the next run waits on")
         return str(event)
-
-    def _rest_until(self, context: "Context") -> datetime | None:
-        task_instance = context["ti"]
-        previous = task_instance.get_previous_dagrun()
-        if previous is None or previous.end_date is None:
-            return None
-        states = task_instance.get_task_states(
-            dag_id=task_instance.dag_id, run_ids=[previous.run_id]
-        )[previous.run_id]
-        healed = states.get(self.heal_task_id) == "success"
-        quiet = states.get(task_instance.task_id) == "skipped"
-        return None if healed or quiet else previous.end_date + PAUSE
 
 
 class MaintainOperator(BaseOperator):

@@ -1,12 +1,11 @@
 """The tasks that wait for webhooks of a source, and merge them."""
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
+from crm_warehouse.operators.watching import WatchSensor
 from crm_warehouse.spec import Source
 
 if TYPE_CHECKING:
@@ -14,12 +13,8 @@ if TYPE_CHECKING:
 
     from crm_warehouse.engine.job import SyncResult
 
-#: After a run that left its webhooks unmerged. Without it the next one would begin at
-#: once, find the same webhooks and fail again, all day long.
-PAUSE = timedelta(minutes=15)
 
-
-class WebhookSensor(BaseSensorOperator):
+class WebhookSensor(WatchSensor):
     """Wait, without a worker slot, until webhooks of a source can be merged.
 
     Green when there are some; skipped when none came within ``timeout``, so that no
@@ -27,27 +22,16 @@ class WebhookSensor(BaseSensorOperator):
 
     Args:
         source: Definition of the source.
-        merge_task_id: Task of the same DAG that merges.
+        work_task_id: Task of the same DAG that merges.
     """
 
-    ui_color = "#ede9fe"
-
-    def __init__(self, *, source: Source, merge_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, source: Source, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.source = source
-        self.merge_task_id = merge_task_id
 
     def execute(self, context: "Context") -> None:
         """Rest after a run that merged nothing; then look."""
-        moment = self._rest_until(context)
-        if moment is not None and moment > datetime.now(UTC):
-            # Imported here: this module is imported whenever a DAG file is parsed.
-            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-            self.log.warning(
-                "the run before left its webhooks unmerged; going on at %s", moment
-            )
-            self.defer(trigger=DateTimeTrigger(moment=moment), method_name="look")
+        self.rest(context, "left its webhooks unmerged", then="look")
         self.look(context)
 
     def look(self, context: "Context", event: Any = None) -> None:
@@ -55,10 +39,10 @@ class WebhookSensor(BaseSensorOperator):
         del event
         if self.poke(context):
             return
+        # Imported here: this module is imported whenever a DAG file is parsed.
         from crm_warehouse.triggers.webhooks import WebhookTrigger
 
-        until = datetime.now(UTC) + timedelta(seconds=self.timeout)
-        trigger = WebhookTrigger(source_system=self.source.name, until=until)
+        trigger = WebhookTrigger(source_system=self.source.name, until=self.until())
         self.defer(trigger=trigger, method_name="wake")
 
     def poke(self, context: "Context") -> bool:
@@ -84,18 +68,6 @@ class WebhookSensor(BaseSensorOperator):
 
         if event != PENDING:
             raise AirflowSkipException("no webhooks came; the next run waits on")
-
-    def _rest_until(self, context: "Context") -> datetime | None:
-        task_instance = context["ti"]
-        previous = task_instance.get_previous_dagrun()
-        if previous is None or previous.end_date is None:
-            return None
-        states = task_instance.get_task_states(
-            dag_id=task_instance.dag_id, run_ids=[previous.run_id]
-        )[previous.run_id]
-        merged = states.get(self.merge_task_id) == "success"
-        quiet = states.get(task_instance.task_id) == "skipped"
-        return None if merged or quiet else previous.end_date + PAUSE
 
 
 class MergeWebhooksOperator(LoadOperator):

@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from crm_warehouse.moments import utc_text
+
 #: How often the clock is looked at: it may be put right during a wait of hours.
 _LOOK_SECONDS = 60.0
 
@@ -34,7 +36,7 @@ class WaitTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
         until = self.moment.astimezone(UTC)
-        self.log.info("waiting until %s: %s", f"{until:%F %TZ}", self.reason)
+        self.log.info("waiting until %s: %s", utc_text(until), self.reason)
         while (seconds := (until - datetime.now(UTC)).total_seconds()) > 0:
             await asyncio.sleep(min(seconds, _LOOK_SECONDS))
         yield TriggerEvent(until.isoformat())  # type: ignore[no-untyped-call]

@@ -191,8 +191,36 @@ MUTANTS = (
     _one(
         "events are settled with their rows",
         f"{_ENGINE}/webhooks.py",
-        "        with self._conn.transaction():\n            job = loader.write(",
-        "        if True:\n            job = loader.write(",
+        "        with self._conn.transaction():\n            # An event is believed",
+        "        if True:\n            # An event is believed",
         "tests/unit/engine/test_webhook_merge.py::test_rows_and_their_events_are_settled_together",
+    ),
+    _one(
+        "a source that is down is asked by one probe at a time",
+        "sql/engine/probe_breaker.sql",
+        "    AND retry_at <= clock_timestamp()\n",
+        "",
+        "tests/unit/engine/test_breaker.py::test_exactly_one_of_many_probes",
+    ),
+    _one(
+        "a probe whose process died is taken over",
+        "sql/engine/probe_breaker.sql",
+        "    AND state IN ('open', 'half_open')\n",
+        "    AND state = 'open'\n",
+        "tests/unit/engine/test_breaker.py::test_a_probe_of_a_killed_process_is_taken_over",
+    ),
+    _one(
+        "a chunk writes its retries",
+        f"{_ENGINE}/reading.py",
+        "            chunk.retries = self.tally.retries - self.job.retries\n",
+        "",
+        "tests/integration/test_retries_by_chunk.py::test_a_chunk_writes_its_retries",
+    ),
+    _one(
+        "a reprocessing goes on behind its checkpoint",
+        f"{_ENGINE}/reprocess.py",
+        'checkpoint["after"] if checkpoint.get("reads") == reads else ""',
+        '""',
+        "tests/unit/engine/test_reprocess_checkpoint.py::test_each_record_is_tried_once_wherever_it_was_killed",
     ),
 )

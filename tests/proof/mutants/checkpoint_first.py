@@ -10,12 +10,11 @@ _write = Loader.write
 
 
 def _checkpoint_first(
-    self: Loader, job: Any, chunk: Chunk, checkpoint: Any, *rest: Any
+    self: Loader, job: Any, chunk: Chunk, checkpoint: Any, *rest: Any, **more: Any
 ) -> Any:
     nothing = Chunk(chunk._mapping, SeenIds(()))
-    return _write(
-        self, _write(self, job, nothing, checkpoint), chunk, checkpoint, *rest
-    )
+    before = _write(self, job, nothing, checkpoint)
+    return _write(self, before, chunk, checkpoint, *rest, **more)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from recorded_sync import RecordedSync, a_result
 from sqlalchemy import delete, select
 
 from crm_warehouse.errors import FencedError
-from crm_warehouse.operators import maintenance
+from crm_warehouse.operators import watching
 
 DAG_ID, RECOVER = "warehouse__maintenance", "genius__recover"
 ROUND = (
@@ -293,7 +293,7 @@ def test_after_a_run_that_did_not_heal_the_next_one_rests(
 
     second = run()
 
-    assert moments == [first.end_date + maintenance.PAUSE]
+    assert moments == [first.end_date + watching.PAUSE]
     assert second.state == "success"
 
 

@@ -14,7 +14,7 @@ from inbox import Inbox, warehouse_connection
 from structlog.testing import capture_logs
 
 from crm_warehouse.engine import due
-from crm_warehouse.triggers import maintenance
+from crm_warehouse.triggers import maintenance, watching
 from crm_warehouse.triggers.maintenance import MaintenanceTrigger
 
 HOUR = timedelta(hours=1)
@@ -41,7 +41,7 @@ def inbox(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Inbox:
     """A warehouse that was looked after a moment ago, and a trigger in a hurry."""
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", warehouse_connection(warehouse))
     monkeypatch.setattr(maintenance, "_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(maintenance, "_PAUSE_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(watching, "_PAUSE_SECONDS", (0.01, 0.02))
     inbox = Inbox(warehouse)
     inbox.execute(ROUND)
     return inbox

@@ -7,7 +7,11 @@ import pytest
 from inbox import warehouse_connection
 from recorded_sync import RecordedSync, a_result
 
-from crm_warehouse.errors import CrmWarehouseError, SyncDisabledError
+from crm_warehouse.errors import (
+    ConfigurationError,
+    CrmWarehouseError,
+    SyncDisabledError,
+)
 
 DAG_ID = "warehouse__reprocess"
 OPEN = (
@@ -88,15 +92,32 @@ def test_only_what_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    "conf", [{"entity": "users"}, {"source": "genius", "entity": "deals"}]
+    ("conf", "complaint"),
+    [
+        ({"entity": "users"}, "entity: choose the source too, whose entity it is"),
+        ({"source": "genius", "entity": "deals"}, "entity: genius has no 'deals'; it"),
+    ],
 )
 def test_wrong_parameters_fail_before_anything_is_tried(
-    run: Any, conf: dict[str, str]
+    bundle: Any,
+    run: Any,
+    conf: dict[str, str],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine = RecordedSync()
+    """Before the warehouse is looked into, too."""
+    failures: list[Any] = []
+    task = bundle.dags[DAG_ID].get_task("reprocess")
+    monkeypatch.setattr(task, "on_failure_callback", [failures.append])
+    monkeypatch.delenv("AIRFLOW_CONN_CRM_WAREHOUSE")
+    engine = RecordedSync(*[a_result()] * len(OPEN))
 
     assert str(run(engine, **conf).state) == "failed"
+
     assert engine.requests == []
+    [failure] = failures
+    with pytest.raises(ConfigurationError, match=f"^run parameter {complaint}"):
+        raise failure["exception"]
 
 
 def test_the_form_offers_what_there_is(bundle: Any) -> None:

@@ -16,7 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from structlog.testing import capture_logs
 
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.triggers import webhooks
+from crm_warehouse.triggers import watching, webhooks
+from crm_warehouse.triggers.warehouse import connect
 from crm_warehouse.triggers.webhooks import WebhookTrigger
 
 HOUR = timedelta(hours=1)
@@ -28,7 +29,7 @@ def inbox(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Inbox:
     """An inbox that nobody looks into unless told, or called again at once."""
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", warehouse_connection(warehouse))
     monkeypatch.setattr(webhooks, "_POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(webhooks, "_PAUSE_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(watching, "_PAUSE_SECONDS", (0.01, 0.02))
     return Inbox(warehouse)
 
 
@@ -180,7 +181,7 @@ def test_its_time_is_over_even_when_the_warehouse_is_down(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", nowhere())
-    monkeypatch.setattr(webhooks, "_PAUSE_SECONDS", (3600.0, 3600.0))
+    monkeypatch.setattr(watching, "_PAUSE_SECONDS", (3600.0, 3600.0))
 
     assert fires(trigger(timedelta(seconds=0.3))) == "quiet"
 
@@ -213,7 +214,7 @@ def test_its_connection_notices_a_server_that_is_gone(
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", json.dumps(theirs))
 
     async def settings() -> dict[str, Any]:
-        async with await webhooks._connect() as conn:
+        async with await connect("crm_warehouse test") as conn:
             return dict(conninfo_to_dict(conn.info.dsn))
 
     given = asyncio.run(settings())

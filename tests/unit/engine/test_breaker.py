@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ from engine_load import Connection, connect
 from psycopg.rows import dict_row
 
 from crm_warehouse.engine import breaker as module
-from crm_warehouse.engine.breaker import MOST_FAILURES, Breaker
+from crm_warehouse.engine.breaker import MOST_FAILURES, Breaker, Refusal
 from crm_warehouse.spec import Source
 
 Open = Callable[[str], Breaker]
+DEADLINE_SECONDS = 60.0
 ROW = "SELECT * FROM ops.circuit_breakers"
 AUDIT = "SELECT action, object_id, details FROM ops.audit_log WHERE action ~ 'breaker'"
 #: The pause is over, and the time in which those that failed let others go first.
@@ -169,22 +171,20 @@ def test_exactly_one_of_many_probes(
     take_down(breaker_of("prospects"), breaker_of("leads"))
     conn.execute(DUE)
     names = [f"entity_{n}" for n in range(8)]
-    start, allowed = threading.Barrier(len(names)), []
+    start = threading.Barrier(len(names), timeout=DEADLINE_SECONDS)
 
-    def probe(name: str) -> None:
+    def probe(name: str) -> tuple[Refusal | None, Refusal | None]:
         with connect(warehouse) as own:
             breaker = Breaker(own, genius, "genius", name)
-            assert breaker.look() is None  # the pause is over
+            looked = breaker.look()  # the pause is over
             start.wait()
-            if breaker.enter() is None:
-                allowed.append(name)
+            return looked, breaker.enter()
 
-    threads = [threading.Thread(target=probe, args=[name]) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(names)) as threads:
+        answers = dict(zip(names, threads.map(probe, names), strict=True))
 
+    assert {looked for looked, _ in answers.values()} == {None}
+    allowed = [name for name, (_, entered) in answers.items() if entered is None]
     assert len(allowed) == 1
     assert (state()["state"], state()["probed_by"]) == ("half_open", allowed[0])
 

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from stored import bodies
 
 from crm_warehouse.engine.migrations import migrate
+from include.local_stack.ports import HOST
 from include.local_stack.postgres import Postgres
 from tests.proof.hubspot_sender import EVENTS, PATH, Answer, call, deliver, signed
 from tests.proof.receiver_process import Receiver, Start
@@ -29,14 +31,19 @@ def server() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
     folder.chmod(0o755)
     words = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
-    server = Postgres(folder / "postgres", words, preferred_port=26433)
-    try:
-        server.start()
-        server.create_role("crm_warehouse", words["crm_warehouse"])
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with socket.socket() as door:
+        # Held, so that nobody else gets the port while the server is down; it listens
+        # there all the same, as both allow it.
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((HOST, 0))
+        server = Postgres(folder / "postgres", words, port=door.getsockname()[1])
+        try:
+            server.start()
+            server.create_role("crm_warehouse", words["crm_warehouse"])
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(folder)
 
 
 @pytest.fixture
