@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from crm_warehouse.clients.interface import Page, SourceClient, Window
 from crm_warehouse.clients.tally import Tally
@@ -14,7 +15,12 @@ from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.mapping import Mapping
-from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
+from crm_warehouse.engine.read_ahead import (
+    HEARTBEAT_SECONDS,
+    ReadAhead,
+    pages_ahead,
+)
+from crm_warehouse.engine.windows import Ended, WindowPart
 from crm_warehouse.errors import IncompleteReadError
 from crm_warehouse.spec import Entity
 
@@ -45,6 +51,8 @@ class Reader:
     stop: threading.Event
     tally: Tally
     anonymous_repeats: int = 0
+    in_flight: int = 1
+    way: Literal["list", "search"] = "list"
 
     def read(self) -> Job:
         """Read the window from the checkpoint to its end.
@@ -60,10 +68,8 @@ class Reader:
         for _ in range(_REREADS + 1):
             self.anonymous_repeats = 0
             announced, came = self._read_list()
-            if announced is None or self._distinct() >= announced:
-                return self.job
-            if came >= announced and len(self.seen) == distinct:
-                return self.job  # the source lists some records twice
+            if state := self._ended(announced, came, distinct):
+                return jobs.change(self.conn, "end_window", self.job, state=state)
             distinct = len(self.seen)
             self.job = jobs.change(self.conn, "restart_reading", self.job)
         raise IncompleteReadError(
@@ -71,6 +77,16 @@ class Reader:
             f" {len(self.seen)} different ones came in {_REREADS + 1} readings; the"
             " window does not count as read, and the next run begins its list anew"
         )
+
+    def _ended(self, announced: int | None, came: int, known: int) -> Ended | None:
+        """How a reading ended that knew so many ids before; None: it came short."""
+        if announced is None:
+            return "uncounted"
+        if self._distinct() >= announced:
+            return "complete"
+        # The source lists some records twice, also when it is asked again.
+        again = came >= announced and len(self.seen) == known
+        return "repeated" if again else None
 
     def _distinct(self) -> int:
         """Records that came, each once; without an id each is one of its own."""
@@ -90,7 +106,7 @@ class Reader:
             checkpoint=self.job.checkpoint,
             page_size=self.page_size,
         )
-        ahead = ReadAhead(pages, self.stop)
+        ahead = ReadAhead(pages, self.stop, pages_ahead(self.in_flight))
         try:
             announced = self._take(ahead)
         except BaseException:
@@ -120,7 +136,7 @@ class Reader:
                 self._begin(page)
             if not len(chunk):
                 due = time.monotonic() + _CHUNK_SECONDS
-            last = page
+            last, self.way = page, page.way
             self._add(chunk, page)
             if self._is_full(chunk) or time.monotonic() >= due:
                 chunk = self._write(chunk, last)
@@ -149,7 +165,8 @@ class Reader:
             self.guards.check_volume(self._distinct())
             self.guards.check_chunk(chunk, self.mapping)
             chunk.retries = self.tally.retries - self.job.retries
-            self.job = self.loader.write(self.job, chunk, last.checkpoint)
+            part = WindowPart(last.way, last.total, self._distinct())
+            self.job = self.loader.write(self.job, chunk, last.checkpoint, part=part)
             self.progress(self.job)
         return Chunk(self.mapping, self.seen)
 

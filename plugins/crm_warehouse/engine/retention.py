@@ -34,6 +34,7 @@ def statements() -> dict[str, sql.Composed]:
         "sync_job_ids": query("retain_sync_job_ids"),
         "api_quota_usage": query("retain_api_quota_usage"),
         "maintenance_runs": query("retain_maintenance_runs"),
+        "sync_windows": query("retain_sync_windows"),
     }
 
 
