@@ -1,103 +1,124 @@
-"""Reading a window of changes through HubSpot's search, by ascending ids.
+"""Reading through HubSpot's search, by ascending ids, in lanes at the same time.
 
-Each question is "changed in the window, id greater than the last one", sorted by id.
-So neither the cap of 10,000 results, nor records that leave the window meanwhile, nor
+Each question is "of this span of time, id greater than the last one", sorted by id. So
+neither the cap of 10,000 results, nor records that leave the window meanwhile, nor
 thousands of one millisecond make a difference, and an id is an exact checkpoint.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from functools import partial
 from typing import Any, NamedTuple
 
-import orjson
-
-from crm_warehouse.clients.hubspot_objects import Objects, endpoint, key_of
+from crm_warehouse.clients.crew import Crew
+from crm_warehouse.clients.hubspot_batches import BATCH, key_of
+from crm_warehouse.clients.hubspot_lanes import Lane, Lanes
+from crm_warehouse.clients.hubspot_objects import Objects
+from crm_warehouse.clients.hubspot_questions import MAX_LIMIT, Found, Questions
 from crm_warehouse.clients.interface import Page
-from crm_warehouse.clients.listing import read_listing, value_at
+from crm_warehouse.clients.listing import value_at
 from crm_warehouse.clients.request_path import Answer, RequestPath
 from crm_warehouse.errors import ConfigurationError, TransientSourceError
 from crm_warehouse.spec import Entity, Path
 
-#: Most records that a search gives per request.
-MAX_LIMIT = 200
-#: The API refuses bodies above 3,000 characters.
-MAX_BODY = 2_800
+__all__ = ["EARLIEST", "MAX_LIMIT", "SearchWalk", "Span", "check_changed_property"]
+
 #: The API fails when asked for changes since epoch 0.
 EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)
 #: A walk ends that brings more than twice what was announced, and so many besides.
 _SPARE_RECORDS = 10_000
-_ID = "hs_object_id"
-_LONGEST_ID = "9" * 19
+#: Pages that a lane must have left to be worth cutting.
+_LEAST_PAGES = 2
 
-#: The API compares ids as numbers or as text; nothing says which.
-_ORDERS: dict[str, Callable[[str], Any]] = {"number": int, "text": str}
+#: What the API calls contacts in its paths.
+_CONTACTS = frozenset({"contact", "contacts", "0-1"})
+
+
+def check_changed_property(entity: Entity) -> None:
+    """Refuse the property that would find no change, and say so without an error.
+
+    Contacts tell their change otherwise than all other objects, and bear both names.
+
+    Raises:
+        ConfigurationError: The source file names the wrong one.
+    """
+    kind = entity.path.rstrip("/").rpartition("/")[2]
+    right = "lastmodifieddate" if kind in _CONTACTS else "hs_lastmodifieddate"
+    if entity.since_param not in (None, right):
+        raise ConfigurationError(
+            f"{entity.source}: {entity.name}: since_param must be {right}: by"
+            f" {entity.since_param} HubSpot's search finds no change of them"
+        )
 
 
 class Span(NamedTuple):
-    """A closed span of source time, whole milliseconds, both ends included."""
+    """A closed span of source time, whole milliseconds, both ends included.
 
-    since: datetime
+    Attributes:
+        since: Beginning; None: everything, whenever it was changed.
+        until: End; of everything: when the walk began.
+    """
+
+    since: datetime | None
     until: datetime
 
 
-class _Found(NamedTuple):
-    """One answer of the search.
+class _Heard(NamedTuple):
+    """What came of a question.
 
     Attributes:
-        records: What it brought.
-        last: Id of the last one, or of the last one before.
-        total: Matching records by the source's count, these included.
-        more: Whether others follow.
+        answer: The answer.
+        sent: Requests that it cost.
     """
 
-    records: list[dict[str, Any]]
-    last: str | None
-    total: int
-    more: bool
+    answer: Answer[Found]
+    sent: int
+
+
+class _Whole(NamedTuple):
+    """Records of a page with all that belongs to them.
+
+    Attributes:
+        records: Those that still exist.
+        sent: Requests that this cost.
+    """
+
+    records: list[Any]
+    sent: int
 
 
 @dataclass(slots=True)
-class _Place:
-    """Where a walk stands.
+class _Making:
+    """A page whose records are being completed, in one part or several."""
 
-    Attributes:
-        last: Id of the last record read, or None.
-        beside: Records read that the closing count leaves out, less those that it may
-            count although we left them out.
-    """
+    heard: _Heard
+    parts: list[Future[_Whole]]
 
-    last: str | None
-    beside: int
+    @property
+    def is_ready(self) -> bool:
+        return all(part.done() for part in self.parts)
 
-    @classmethod
-    def of(cls, checkpoint: dict[str, Any] | None) -> "_Place":
-        if checkpoint is None:
-            return cls(None, 0)
-        try:
-            return cls(**checkpoint["search"])
-        except (KeyError, TypeError):
-            raise ConfigurationError(
-                "the job's checkpoint is not one of a search: the source file was "
-                "changed while the job was interrupted; begin anew with --restart"
-            ) from None
 
-    def as_checkpoint(self) -> dict[str, Any]:
-        return {"search": {"last": self.last, "beside": self.beside}}
+_Lane = Lane[_Heard, _Making]
 
 
 class SearchWalk:
-    """One walk through a window.
+    """One walk through a window of changes, or through everything.
+
+    Everything is found by the index, but read by id: a full load must not store what
+    may be late.
 
     Args:
         request_path: Sends the requests.
         objects: Completes the records.
-        entity: What to search; its ``since_param`` names the property of the change.
+        entity: What to search; it names the properties of change and creation.
         next_path: Place of the next cursor, whose presence says that more follows.
         span: The window.
         overlap: What the next window reads again; the index may be so late.
         limit: Records to ask for per request.
+        in_flight: Requests that may be under way.
     """
 
     def __init__(
@@ -109,56 +130,131 @@ class SearchWalk:
         span: Span,
         overlap: timedelta,
         limit: int,
+        in_flight: int = 1,
     ) -> None:
         self._request_path = request_path
         self._objects = objects
         self._entity = entity
-        self._next_path = next_path
         self._span = span
+        self._of_all = span.since is None
         # What is counted and what is not must be cut at the same millisecond.
-        self._settled = Span(span.since, _cut(span.until - overlap))
+        self._settled = _cut(span.until - overlap)
         self._limit = limit
-        self._changed = str(entity.since_param)
-        self._orders = set(_ORDERS)
+        self._in_flight = in_flight
+        #: Pages that are read and not given away; each may take two requests at once.
+        self._most_pages = max(1, in_flight // 2)
+        self._time = str(entity.created_param if self._of_all else entity.since_param)
+        bounds = None if span.since is None else (span.since, span.until)
+        self._questions = Questions(
+            request_path, entity, self._time, bounds, next_path, limit
+        )
+        self._names: list[str] | None = None
+        self._lanes: Lanes[_Heard, _Making] = Lanes(None)
+        self._pages = 0
+        self._sent = 0
+        self._failure: BaseException | None = None
+        self._alone = False
         self._announced: int | None = None
         self._came = 0
+
+    def count(self) -> Answer[Found]:
+        """How many records there are, those without a time included."""
+        return self._questions.count(None)
 
     def pages(self, checkpoint: dict[str, Any] | None) -> Iterator[Page]:
         """Every page, or those behind the checkpoint; a last one may only count.
 
+        Pages of a lane come in order, those of different lanes in any; each has the
+        checkpoint of all that were given away.
+
         Raises:
             SourceError: A page could not be read, ids do not ascend, or the walk never
-                ends.
+                ends. What was read before it was given away.
             ConfigurationError: The checkpoint is not of this walk.
         """
         sent = self._request_path.sent
-        place = _Place.of(checkpoint)
-        names = self._properties()
-        alone = checkpoint is None
-        while True:
-            answer = self._ask(place.last, names)
-            found = answer.value
-            self._bound(found)
-            records, vanished = self._complete(found.records, names)
-            place.last = found.last
-            place.beside += self._unsettled(found.records) - vanished
-            alone = alone and not found.more
-            yield Page(
-                records=records,
-                observed_at=answer.observed_at,
-                source_time=self._source_time(answer),
-                checkpoint=place.as_checkpoint(),
-                total=found.total - vanished if alone else None,
-                requests=self._request_path.sent - sent,
-                indexed=True,
-            )
-            sent = self._request_path.sent
-            if not found.more:
-                break
-        if not alone and self._settled.until >= self._settled.since:
-            yield self._count(place)
+        self._lanes = Lanes(checkpoint)
+        self._alone = checkpoint is None
+        if not self._of_all:
+            names = self._objects.property_names(self._entity)
+            self._names = names if self._questions.can_hold(names) else None
+        else:
+            self._objects.property_names(self._entity)
+        self._sent = self._request_path.sent - sent
+        crew = Crew(self._in_flight)
+        try:
+            yield from self._walk(crew)
+        finally:
+            crew.close()
+        begin = self._span.since
+        if not self._alone and (begin is None or self._settled >= begin):
+            yield self._closing_count()
 
-    def _bound(self, found: _Found) -> None:
+    def _walk(self, crew: Crew) -> Iterator[Page]:
+        """Ask, hear and give away until no lane is left.
+
+        After a failure nothing more is asked, but what is under way is waited for, and
+        given away unless something before it is missing.
+        """
+        running: set[Future[Any]] = set()
+        while self._lanes:
+            if self._failure is None:
+                running |= self._ask_on(crew)
+            yield from self._give()
+            if not running and self._failure is not None:
+                raise self._failure
+            if running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= self._hear(crew, done)
+
+    def _ask_on(self, crew: Crew) -> set[Future[Any]]:
+        """Ask for as many pages as there is room for."""
+        begun: set[Future[Any]] = set()
+        while self._pages < self._most_pages and (lane := self._lanes.idle()):
+            lane.asking = crew.start(partial(self._ask, lane))
+            begun.add(lane.asking)
+            self._pages += 1
+        return begun
+
+    def _ask(self, lane: _Lane) -> _Heard:
+        sent = self._request_path.sent
+        answer = self._questions.ask(lane.read, lane.to, self._names)
+        return _Heard(answer, self._request_path.sent - sent)
+
+    def _hear(self, crew: Crew, done: set[Future[Any]]) -> set[Future[Any]]:
+        """Note the answers to questions; returns what was begun to complete them."""
+        begun: set[Future[Any]] = set()
+        for lane in self._lanes:
+            if lane.asking in done and lane.asking is not None:
+                asking, lane.asking = lane.asking, None
+                try:
+                    heard = asking.result()
+                    self._note(lane, heard.answer.value)
+                except BaseException as error:  # noqa: BLE001  raised by _walk
+                    self._failure = self._failure or error
+                    continue
+                page = _Making(heard, self._complete(crew, heard.answer.value.records))
+                lane.pages.append(page)
+                begun.update(page.parts)
+        return begun
+
+    def _note(self, lane: _Lane, found: Found) -> None:
+        """Move a lane on behind an answer; cut it when that pays."""
+        self._bound(found)
+        lane.read = found.last
+        self._alone = self._alone and not found.more
+        if not found.more:
+            lane.ended = True
+            return
+        left = found.total - len(found.records)
+        if self._lanes.live >= self._most_pages or left <= _LEAST_PAGES * self._limit:
+            return
+        first = next(filter(None, map(key_of, found.records)))
+        order, count = self._questions.order, len(found.records)
+        if middle := lane.middle(order, first, count, left):
+            self._lanes.cut(lane, middle)
+
+    def _bound(self, found: Found) -> None:
         """Give up on a search that would never end."""
         if self._announced is None:
             self._announced = found.total
@@ -169,7 +265,53 @@ class SearchWalk:
                 f" and does not end after {self._came}"
             )
 
-    def _count(self, place: _Place) -> Page:
+    def _complete(self, crew: Crew, records: list[Any]) -> list[Future[_Whole]]:
+        """Begin to complete a page, in parts as large as a request takes."""
+        size = BATCH if self._in_flight > 1 else self._limit
+        parts = [records[at : at + size] for at in range(0, len(records), size)]
+        return [crew.start(partial(self._completed, part)) for part in parts]
+
+    def _completed(self, records: list[Any]) -> _Whole:
+        sent = self._request_path.sent
+        whole = records
+        if self._names is None:
+            whole = self._objects.read_again(self._entity, records)
+        self._objects.finish(self._entity, whole)
+        return _Whole(whole, self._request_path.sent - sent)
+
+    def _give(self) -> Iterator[Page]:
+        """Give away what is ready and has nothing missing before it."""
+        for lane in self._lanes:
+            while lane.may_give and lane.pages and lane.pages[0].is_ready:
+                try:
+                    whole = [part.result() for part in lane.pages[0].parts]
+                except BaseException as error:  # noqa: BLE001  raised by _walk
+                    self._failure = self._failure or error
+                    break
+                yield self._page(lane, lane.pages.popleft().heard, whole)
+                self._pages -= 1
+
+    def _page(self, lane: _Lane, heard: _Heard, whole: list[_Whole]) -> Page:
+        answer, found = heard.answer, heard.answer.value
+        records = [record for part in whole for record in part.records]
+        vanished = len(found.records) - len(records)
+        lane.kept = found.last
+        self._lanes.beside += self._unsettled(found.records) - vanished
+        self._lanes.forget_done()
+        requests = self._sent + heard.sent + sum(part.sent for part in whole)
+        self._sent = 0
+        return Page(
+            records=records,
+            observed_at=answer.observed_at,
+            source_time=self._source_time(answer),
+            checkpoint=self._lanes.as_checkpoint(),
+            total=found.total - vanished if self._alone else None,
+            requests=requests,
+            indexed=not self._of_all,
+            way="search",
+        )
+
+    def _closing_count(self) -> Page:
         """A page without records that tells what all pages must have brought.
 
         Only what was changed longer ago than the index may be late is counted by the
@@ -178,130 +320,41 @@ class SearchWalk:
         counted either, and the next window has it.
         """
         sent = self._request_path.sent
-        body = self._body(self._settled, None, [_ID], limit=1)
-        answer = self._search(body, lambda found: found)
+        answer = self._questions.count(self._settled)
         return Page(
             records=[],
             observed_at=answer.observed_at,
             source_time=self._source_time(answer),
-            checkpoint=place.as_checkpoint(),
-            total=max(0, answer.value.total + place.beside),
-            requests=self._request_path.sent - sent,
+            checkpoint=self._lanes.as_checkpoint(),
+            total=max(0, answer.value.total + self._lanes.beside),
+            requests=self._sent + self._request_path.sent - sent,
+            indexed=not self._of_all,
+            way="search",
         )
 
-    def _source_time(self, answer: Answer[_Found]) -> datetime:
+    def _source_time(self, answer: Answer[Found]) -> datetime:
         """The source's clock, but never later than what was asked for."""
         return min(answer.source_time or self._span.until, self._span.until)
 
-    def _properties(self) -> list[str] | None:
-        """Names of all properties, or None when a question cannot hold them."""
-        names = self._objects.property_names(self._entity)
-        body = self._body(self._span, _LONGEST_ID, names, MAX_LIMIT)
-        return names if len(orjson.dumps(body)) < MAX_BODY else None
-
-    def _complete(
-        self, records: list[dict[str, Any]], names: list[str] | None
-    ) -> tuple[list[Any], int]:
-        """The records whole, and how many vanished meanwhile."""
-        whole: list[Any] = records
-        if names is None:
-            whole = self._objects.read_again(self._entity, records)
-        self._objects.finish(self._entity, whole)
-        return whole, len(records) - len(whole)
-
     def _unsettled(self, records: list[dict[str, Any]]) -> int:
-        """How many were changed too late for the closing count, by the index."""
-        place = ("properties", self._changed)
-        moments = (_moment(value_at(record, place)) for record in records)
+        """How many are of too late a time for the closing count, by the index."""
+        times = (self._time_of(record) for record in records)
         return sum(
-            self._settled.until < moment <= self._span.until
-            for moment in moments
+            self._settled < time and (self._of_all or time <= self._span.until)
+            for time in times
             # Any other form stays uncounted: that asks less of the walk, never more.
-            if moment is not None
+            if time is not None
         )
 
-    def _ask(self, last: str | None, names: list[str] | None) -> Answer[_Found]:
-        # Whole records are read by id when a question cannot hold all the names.
-        asked = names or [self._changed, _ID]
-        body = self._body(self._span, last, asked, self._limit)
-        return self._search(body, lambda found: self._checked(found, last))
-
-    def _search(
-        self, body: dict[str, Any], check: Callable[[_Found], _Found]
-    ) -> Answer[_Found]:
-        return self._request_path.post(
-            endpoint(self._entity, "search"),
-            body,
-            lambda decoded: check(self._read(decoded)),
-            kind="search",
-        )
-
-    def _body(
-        self, span: Span, last: str | None, names: list[str], limit: int
-    ) -> dict[str, Any]:
-        filters = [
-            _filter(self._changed, "GTE", _milliseconds(span.since)),
-            _filter(self._changed, "LTE", _milliseconds(span.until)),
-        ]
-        if last is not None:
-            filters.append(_filter(_ID, "GT", last))
-        return {
-            "filterGroups": [{"filters": filters}],
-            "sorts": [{"propertyName": _ID, "direction": "ASCENDING"}],
-            "properties": names,
-            "limit": limit,
-        }
-
-    def _read(self, decoded: Any) -> _Found:
-        if not isinstance(decoded, dict):
-            raise TransientSourceError("the answer is no page of a search")
-        listing = read_listing(decoded, self._entity.records_path)
-        if listing.total is None:
-            raise TransientSourceError("the search does not say how many records match")
-        follows = value_at(decoded, self._next_path) is not None
-        if follows and not listing.records:
-            raise TransientSourceError("the page is empty and says that more follows")
-        # A page may be shorter than asked and name no cursor all the same.
-        hides = bool(listing.records) and listing.total > len(listing.records)
-        return _Found(listing.records, None, listing.total, follows or hides)
-
-    def _checked(self, found: _Found, last: str | None) -> _Found:
-        """Give the answer back when its ids ascend, from the last one on.
-
-        Raises:
-            TransientSourceError: They do not, neither as numbers nor as text, or not
-                as on the pages before.
-        """
-        keys = [key for key in map(key_of, found.records) if key is not None]
-        chain = keys if last is None else [last, *keys]
-        orders = {name for name in self._orders if _ascends(chain, _ORDERS[name])}
-        if not orders or (found.records and not keys):
-            raise TransientSourceError("the ids of the page do not ascend")
-        self._orders = orders
-        return found._replace(last=chain[-1] if chain else None)
-
-
-def _ascends(ids: list[str], key: Callable[[str], Any]) -> bool:
-    return all(before < after for before, after in pairwise(map(key, ids)))
-
-
-def _filter(name: str, operator: str, value: str) -> dict[str, str]:
-    return {"propertyName": name, "operator": operator, "value": value}
-
-
-def _milliseconds(moment: datetime) -> str:
-    return str((moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1))
+    def _time_of(self, record: Any) -> datetime | None:
+        """Time by which a record is found, as the index counts; None without one."""
+        try:
+            time = datetime.fromisoformat(value_at(record, ("properties", self._time)))
+            time = time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return _cut(time)
 
 
 def _cut(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _moment(value: Any) -> datetime | None:
-    """An instant, cut to milliseconds as the index counts; None when it is none."""
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return _cut(moment)

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -26,7 +27,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class RequestsTransport:
-    """A kept-alive connection to one source.
+    """Kept-alive connections to one source, one for each thread that asks.
 
     Args:
         base_url: Decides once which proxy is used.
@@ -46,15 +47,32 @@ class RequestsTransport:
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._max_body_bytes = max_body_bytes
-        self._session = _SingleHopSession()
+        self._proxies = _proxies(base_url)
+        self._verify = _certificates()
+        # The library does not promise that threads may share a session.
+        self._of_thread = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    @property
+    def _session(self) -> requests.Session:
+        """The calling thread's session."""
+        session: requests.Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = self._open()
+            self._sessions.append(session)
+        return session
+
+    def _open(self) -> requests.Session:
+        session = _SingleHopSession()
         # trust_env would let a .netrc replace our Authorization header. It also
         # stands for proxies and certificates, which operators need: so those two
         # are read here, and the credentials file never.
-        self._session.trust_env = False
-        self._session.proxies = _proxies(base_url)
-        self._session.verify = _certificates()
+        session.trust_env = False
+        session.proxies = self._proxies
+        session.verify = self._verify
         # A cookie could carry an identity beside the token.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        return session
 
     def get(
         self, url: str, params: Mapping[str, str], headers: Mapping[str, str]
@@ -97,7 +115,8 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Close the connections that were kept open."""
-        self._session.close()
+        for session in self._sessions:
+            session.close()
 
     def _refusal_body(self, response: requests.Response, deadline: float) -> bytes:
         """Body of a refusal; its loss must not hide the status."""

@@ -1,6 +1,7 @@
 """What the requests of one job came to, and how long it may go on asking."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 #: From the first fault without progress: as long as a source may close for a day.
@@ -8,10 +9,28 @@ MAX_FAULTY_SECONDS = 24 * 3600.0
 
 
 @dataclass(slots=True)
+class Streak:
+    """What one request has met in a row, before it is answered.
+
+    Attributes:
+        faults: Faults that the source's retry policy counts.
+        throttles: Refusals by which the source wants a pause.
+        rests: Rests of the job that are taken into account.
+    """
+
+    faults: int = 0
+    throttles: int = 0
+    rests: int = 0
+
+    def __len__(self) -> int:
+        return self.faults + self.throttles
+
+
+@dataclass(slots=True)
 class Tally:
     """Counters of a job, those of its earlier attempts included.
 
-    Written by the thread that asks, read by the one that commits.
+    Written by the threads that ask, read by the one that commits.
 
     Attributes:
         requests: Requests sent.
@@ -26,29 +45,71 @@ class Tally:
     faults: int = 0
     throttles: int = 0
     faulted_at: datetime | None = None
+    _inherited: Streak = field(init=False, repr=False, compare=False)
+    _rests: int = field(default=0, init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
 
-    def failed(self, now: datetime, *, throttled: bool) -> None:
+    def __post_init__(self) -> None:
+        self._inherited = Streak(self.faults, self.throttles)
+
+    def begin(self) -> Streak:
+        """A request begins; until one is answered, with what stopped the last attempt.
+
+        Each has a streak of its own, since answers to others in flight must not make
+        its retry policy endless, nor their faults use it up.
+        """
+        return replace(self._inherited, rests=self._rests)
+
+    def sent(self) -> None:
+        """A request was sent."""
+        with self._lock:
+            self.requests += 1
+
+    def failed(self, streak: Streak, now: datetime, *, throttled: bool) -> None:
         """A request met a fault."""
-        self.retries += 1
-        if throttled:
-            self.throttles += 1
-        else:
-            self.faults += 1
-        self.faulted_at = self.faulted_at or now
+        with self._lock:
+            self.retries += 1
+            if streak.rests != self._rests:
+                streak.rests, streak.faults = self._rests, 0
+            if throttled:
+                streak.throttles += 1
+            else:
+                streak.faults += 1
+            self.faults, self.throttles = streak.faults, streak.throttles
+            self.faulted_at = self.faulted_at or now
+
+    def used_up(self, streak: Streak) -> None:
+        """The requests of a day are used up: no fault, and yet to be sent again."""
+        with self._lock:
+            self.retries += 1
+            streak.throttles += 1
+            self.throttles = streak.throttles
+
+    def repeated(self) -> None:
+        """A request goes out again, with other credentials."""
+        with self._lock:
+            self.retries += 1
 
     def answered(self) -> None:
         """A request was answered."""
-        self.faults = self.throttles = 0
+        with self._lock:
+            self.faults = self.throttles = 0
+            self._inherited = Streak()
 
     def rest(self, now: datetime) -> None:
         """Nobody asks for a while; then the retry policy begins anew."""
-        self.faults = 0
-        self.faulted_at = self.faulted_at or now
+        with self._lock:
+            self._rests += 1
+            self.faults = self._inherited.faults = 0
+            self.faulted_at = self.faulted_at or now
 
     def progressed(self) -> None:
         """Something was committed: whatever was wrong before has passed."""
-        if not self.faults and not self.throttles:
-            self.faulted_at = None
+        with self._lock:
+            if not self.faults and not self.throttles:
+                self.faulted_at = None
 
     def is_too_long(self, until: datetime) -> bool:
         """Whether waiting until then goes on for longer than any job may."""

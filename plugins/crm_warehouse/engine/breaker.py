@@ -4,6 +4,7 @@ All processes share its row in ``ops.circuit_breakers``. As long as all is well,
 looked at when a job begins and every few seconds, never for each request.
 """
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +59,10 @@ class Refusal:
 class Breaker:
     """What one job does with the breaker of its source account.
 
-    Used by the thread that asks the source, for one request at a time.
+    Threads that ask the source share it, one call at a time.
 
     Args:
-        conn: Connection of that thread, in autocommit mode.
+        conn: Connection in autocommit mode, which nobody else uses during a call.
         source: Definition of the source.
         source_system: The account.
         entity_type: Whose job this is: the lock makes it the only one of its name.
@@ -77,12 +78,13 @@ class Breaker:
         self._lease_seconds = source.timeout_seconds + 30.0
         self._look_at = 0.0
         self._in_doubt = True
-        self._may_probe = False
+        #: Whether the request that a thread is about to send may be the probe.
+        self._of_thread = threading.local()
         self._answered_at = float("-inf")
 
     def look(self) -> Refusal | None:
         """Before a request: why not to send it, or None."""
-        self._may_probe = False
+        self._of_thread.may_probe = False
         if not self._in_doubt and time.monotonic() < self._look_at:
             return None
         row = self._load()
@@ -95,12 +97,12 @@ class Breaker:
             return None
         if row.wait_seconds is not None and row.wait_seconds > 0:
             return self._refusal(row, row.wait_seconds)
-        self._may_probe = True
+        self._of_thread.may_probe = True
         return None
 
     def enter(self) -> Refusal | None:
         """Just before a request: take the probe, when there is one to take."""
-        if not self._may_probe:
+        if not getattr(self._of_thread, "may_probe", False):
             return None
         values = {**self._names, "lease_seconds": self._lease_seconds}
         if self._conn.execute(query("probe_breaker"), values).fetchone() is not None:

@@ -2,16 +2,28 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Pages fetched ahead of the open chunk. Together with a chunk, and the page that a
-#: resumed walk reads again, they stay within what a kill may cost.
+#: Pages fetched ahead of the open chunk, those that a client is making included.
+#: Together with a chunk, and the page that a resumed walk reads again, they stay within
+#: what a kill may cost.
 PAGES_AHEAD = 9
 #: How often a job says that it lives while nothing comes.
 HEARTBEAT_SECONDS = 5.0
+
+
+def pages_ahead(in_flight: int) -> int:
+    """Pages that may wait for a client that makes several at once.
+
+    Such a client makes half as many pages as it sends requests, and they are twice as
+    large: all of them stay within what nine pages are, and the one in the making.
+    """
+    if in_flight == 1:
+        return PAGES_AHEAD
+    return max(1, (PAGES_AHEAD + 1 - in_flight) // 2)
 
 
 class ReadAhead(Generic[T]):
@@ -20,12 +32,15 @@ class ReadAhead(Generic[T]):
     Args:
         pages: What a client yields, never None; used in the thread only.
         stop: Set to end the thread; its waits must heed it too.
+        ahead: Pages that wait here at most, besides those that the client is making.
     """
 
-    def __init__(self, pages: Iterator[T], stop: threading.Event) -> None:
+    def __init__(
+        self, pages: Iterator[T], stop: threading.Event, ahead: int = PAGES_AHEAD
+    ) -> None:
         self._pages = pages
         self._stop = stop
-        self._queue: queue.Queue[T | BaseException | None] = queue.Queue(PAGES_AHEAD)
+        self._queue: queue.Queue[T | BaseException | None] = queue.Queue(ahead)
         self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
         self._thread.start()
 
@@ -56,6 +71,10 @@ class ReadAhead(Generic[T]):
             self._put(None)
         except BaseException as error:  # noqa: BLE001  handed to the job's thread
             self._put(error)
+        finally:
+            # Threads of the client's own end with it.
+            if isinstance(self._pages, Generator):
+                self._pages.close()
 
     def _put(self, item: T | BaseException | None) -> bool:
         while not self._stop.is_set():
