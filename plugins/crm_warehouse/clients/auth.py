@@ -1,5 +1,6 @@
 """Credentials, and the one place they may be sent to."""
 
+from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -9,6 +10,23 @@ from crm_warehouse.errors import ConfigurationError, SourceError
 Origin = tuple[str, str, int]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class TokenSource(Protocol):
+    """Gives the token to be sent now; for many threads."""
+
+    def current(self) -> str:
+        """The token.
+
+        Raises:
+            CrmWarehouseError: None is to be had.
+        """
+
+    def renew(self, refused: str, refusals: int) -> bool:
+        """Hear that a token was refused; see :meth:`Auth.renew`."""
+
+    def close(self) -> None:
+        """Give back connections."""
 
 
 class Auth(Protocol):
@@ -21,13 +39,27 @@ class Auth(Protocol):
             SourceError: ``url`` is not at the source that the credentials are for.
         """
 
+    def renew(self, headers: Mapping[str, str], refusals: int) -> bool:
+        """Hear that a request with these fields was refused as unauthenticated (401).
+
+        Args:
+            headers: What :meth:`headers_for` gave, among others.
+            refusals: How often in a row it was refused, this time included.
+
+        Returns:
+            Whether there will be others, so that it should be repeated.
+        """
+
+    def close(self) -> None:
+        """Give back connections."""
+
 
 class BearerAuth:
     """``Authorization: Bearer …`` for one origin.
 
     Args:
         base_url: Address of the source.
-        token: API key or access token.
+        token: API key or access token; or what gives the one to be sent now.
 
     Raises:
         ConfigurationError: The token is empty or cannot be a header's value.
@@ -37,15 +69,9 @@ class BearerAuth:
     field = "Authorization"
     prefix = "Bearer "
 
-    def __init__(self, base_url: str, token: str) -> None:
-        # The HTTP library would name the value in its own complaint.
-        if not token or not all("!" <= letter <= "~" for letter in token):
-            raise ConfigurationError(
-                "the connection's password is empty, or holds blanks, line breaks or "
-                "letters beyond ASCII: store the API key again"
-            )
+    def __init__(self, base_url: str, token: str | TokenSource) -> None:
         self._origin = origin_of(base_url)
-        self._headers = {self.field: self.prefix + token}
+        self._tokens = _Unchanging(token) if isinstance(token, str) else token
 
     def headers_for(self, url: str) -> dict[str, str]:
         """The field with the token; see :class:`Auth`."""
@@ -54,7 +80,16 @@ class BearerAuth:
                 "refused to send credentials to another scheme, host or port than "
                 "the connection's"
             )
-        return self._headers
+        return {self.field: self.prefix + self._tokens.current()}
+
+    def renew(self, headers: Mapping[str, str], refusals: int) -> bool:
+        """Renew the token in the field; see :class:`Auth`."""
+        refused = headers[self.field].removeprefix(self.prefix)
+        return self._tokens.renew(refused, refusals)
+
+    def close(self) -> None:
+        """Give back what the token needs."""
+        self._tokens.close()
 
 
 class ApiKeyAuth(BearerAuth):
@@ -62,6 +97,35 @@ class ApiKeyAuth(BearerAuth):
 
     field = "X-API-Key"
     prefix = ""
+
+
+class _Unchanging:
+    """A token that a person put in, and only a person can renew."""
+
+    def __init__(self, token: str) -> None:
+        if not is_sendable(token):
+            raise ConfigurationError(
+                "the connection's password is empty, or holds blanks, line breaks or "
+                "letters beyond ASCII: store the API key again"
+            )
+        self._token = token
+
+    def current(self) -> str:
+        return self._token
+
+    def renew(self, refused: str, refusals: int) -> bool:  # noqa: ARG002
+        return False
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def is_sendable(token: str) -> bool:
+    """Whether a token can be a header's value.
+
+    Else the HTTP library would name it in its own complaint.
+    """
+    return bool(token) and all("!" <= letter <= "~" for letter in token)
 
 
 def check_base_url(url: str) -> None:

@@ -31,6 +31,10 @@ class Allowance:
     remaining: int
     per_seconds: float | None
 
+    def is_used_up_day(self) -> bool:
+        """Whether nothing is left of a quota of a day."""
+        return self.per_seconds == _DAY and self.remaining == 0
+
 
 def read_allowances(headers: Mapping[str, str]) -> tuple[Allowance, ...]:
     """Every allowance that an answer tells; nothing of what makes no sense.

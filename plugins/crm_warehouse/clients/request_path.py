@@ -5,9 +5,10 @@ again.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -17,6 +18,7 @@ from crm_warehouse.clients.http_dates import parse_http_date
 from crm_warehouse.clients.interface import Gate
 from crm_warehouse.clients.rate_limits import read_allowances
 from crm_warehouse.clients.statuses import ThrottledError, raise_for_status
+from crm_warehouse.clients.tally import Streak
 from crm_warehouse.clients.transport import Response, Transport
 from crm_warehouse.errors import (
     AuthenticationError,
@@ -29,6 +31,8 @@ from crm_warehouse.spec import Retry
 #: Pauses in a row that a source may ask for ("too many requests") before we give up:
 #: generous, since it says itself when to come back, and yet an end.
 MAX_THROTTLES = 10
+#: Pause after the last request of a day that ends nobody knows when.
+UNKNOWN_DAY_SECONDS = 3_600.0
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ class Answer(Generic[T]):
 
 
 class RequestPath:
-    """Sends requests to one source.
+    """Sends requests to one source, also for several threads at once.
 
     Args:
         transport: Sends one request.
@@ -69,9 +73,6 @@ class RequestPath:
         base_url: Address of the source; paths are appended.
         headers: Header fields that every request carries.
         decode: Reads the bodies of this API.
-
-    Attributes:
-        sent: Requests sent so far, repetitions and refused ones included.
 
     Raises:
         ConfigurationError: ``base_url`` is no usable address.
@@ -96,7 +97,14 @@ class RequestPath:
         self._base_url = base_url.rstrip("/")
         self._headers = headers
         self._decode = decode
-        self.sent = 0
+        self._of_thread = threading.local()
+        self._lock = threading.Lock()
+        self._failed_at = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def sent(self) -> int:
+        """Requests that this thread sent so far, repetitions and refused ones too."""
+        return getattr(self._of_thread, "sent", 0)
 
     def get(
         self, path: str, params: Mapping[str, str], read: Callable[[Any], T]
@@ -150,23 +158,34 @@ class RequestPath:
         read: Callable[[Any], T],
         kind: str,
     ) -> Answer[T]:
-        gate, sent = self._gate, 0
+        gate, sent, refusals = self._gate, 0, 0
+        headers: dict[str, str] = {}
+        streak = gate.tally.begin()
         while True:
             gate.take(kind)
             observed_at = gate.now()
             sent += 1
-            self.sent += 1
-            gate.tally.requests += 1
+            self._of_thread.sent = self.sent + 1
+            gate.tally.sent()
             try:
-                response = send(*self._addressed(path))
+                url, headers = self._addressed(path)
+                response = send(url, headers)
                 gate.learn(read_allowances(response.headers))
                 raise_for_status(path, response, gate.now())
                 content_type = response.headers.get("Content-Type", "")
                 value = read(self._decode(response.body, content_type))
             except TransientSourceError as fault:
-                self._await_repetition(path, fault, kind)
+                self._await_repetition(path, fault, kind, streak, observed_at)
                 continue
-            except (AuthenticationError, RequestRefusedError):
+            except AuthenticationError as refusal:
+                self._answered()
+                refusals += 1
+                # Other credentials: those of OAuth end by themselves.
+                if refusal.status != 401 or not self._auth.renew(headers, refusals):
+                    raise
+                gate.tally.repeated()
+                continue
+            except RequestRefusedError:
                 self._answered()
                 raise
             self._answered()
@@ -183,29 +202,76 @@ class RequestPath:
         self._gate.answered()
 
     def _await_repetition(
-        self, path: str, fault: TransientSourceError, kind: str
+        self,
+        path: str,
+        fault: TransientSourceError,
+        kind: str,
+        streak: Streak,
+        sent_at: datetime,
     ) -> None:
-        """Wait until the request may be sent again.
+        """Wait until the request may be sent again; others in flight go on.
 
         Raises:
             TransientSourceError: Nothing is left to try.
         """
         gate, now = self._gate, self._gate.now()
+        if isinstance(fault, ThrottledError) and fault.daily:
+            self._await_tomorrow(path, fault, streak, now)
+            return
         throttled = isinstance(fault, ThrottledError)
-        gate.tally.failed(now, throttled=throttled)
+        gate.tally.failed(streak, now, throttled=throttled)
         if fault.is_up:
             gate.answered()
-        elif gate.failed(str(fault)):
+        elif self._is_news(sent_at, now) and gate.failed(str(fault)):
             return
-        seconds = self._pause_after(path, fault, now)
-        reason = f"{path}: {fault} (request {self._in_a_row()})"
+        seconds = self._pause_after(path, fault, now, streak)
+        reason = f"{path}: {fault} (request {len(streak)})"
         _log.info("%s; asking again in %g s", reason, seconds)
         if throttled:
             gate.hold(seconds, reason, kind)
         gate.pause(seconds, reason)
 
+    def _is_news(self, sent_at: datetime, now: datetime) -> bool:
+        """Whether a failure is another than the latest that was told.
+
+        What was in flight when the source failed fails with it: that is one failure,
+        or a moment's trouble would count as many in a row.
+        """
+        with self._lock:
+            is_news = sent_at >= self._failed_at
+            if is_news:
+                self._failed_at = now
+            return is_news
+
+    def _await_tomorrow(
+        self, path: str, fault: ThrottledError, streak: Streak, now: datetime
+    ) -> None:
+        """Wait until the account may be asked again, after its last request of a day.
+
+        That is no fault: a day without an answer does not make us give up.
+
+        Raises:
+            WaitError: This takes longer than a task may hold its slot.
+            TransientSourceError: Day after day nothing is answered.
+        """
+        gate = self._gate
+        gate.answered()
+        end = gate.seconds_of_day_left()
+        if end is None:
+            gate.tally.failed(streak, now, throttled=True)
+            seconds = fault.seconds or UNKNOWN_DAY_SECONDS
+        else:
+            gate.tally.used_up(streak)
+            seconds = max(end, fault.seconds or 0.0)
+        if streak.throttles > MAX_THROTTLES:
+            raise self._given_up(path, fault, now, streak)
+        reason = f"{path}: {fault}"
+        _log.info("%s; asking again in %g s", reason, seconds)
+        gate.hold(seconds, reason)
+        gate.pause(seconds, reason)
+
     def _pause_after(
-        self, path: str, fault: TransientSourceError, now: datetime
+        self, path: str, fault: TransientSourceError, now: datetime, streak: Streak
     ) -> float:
         """Seconds until the repetition: the source's word, else the retry policy's.
 
@@ -215,24 +281,24 @@ class RequestPath:
         tally, delays = self._gate.tally, self._retry.delays
         seconds: float | None = None
         if not isinstance(fault, ThrottledError):
-            if tally.faults <= len(delays):
-                seconds = delays[tally.faults - 1]
-        elif tally.throttles <= MAX_THROTTLES:
+            if streak.faults <= len(delays):
+                seconds = max(delays[streak.faults - 1], fault.least_seconds)
+        elif streak.throttles <= MAX_THROTTLES:
             seconds = fault.seconds
             if seconds is None and delays:
-                seconds = delays[min(tally.throttles, len(delays)) - 1]
+                seconds = delays[min(streak.throttles, len(delays)) - 1]
         if seconds is None or tally.is_too_long(now + timedelta(seconds=seconds)):
-            sent = self._in_a_row()
-            asked = "1 request" if sent == 1 else f"{sent} requests"
-            lasted = "" if tally.faulted_at == now else f" in {tally.lasted(now)}"
-            raise TransientSourceError(
-                f"{path}: {fault}; gave up after {asked}{lasted}"
-            ) from None
+            raise self._given_up(path, fault, now, streak) from None
         return seconds
 
-    def _in_a_row(self) -> int:
-        """Requests that failed one after the other, the last one included."""
-        return self._gate.tally.faults + self._gate.tally.throttles
+    def _given_up(
+        self, path: str, fault: TransientSourceError, now: datetime, streak: Streak
+    ) -> TransientSourceError:
+        tally = self._gate.tally
+        asked = "1 request" if len(streak) == 1 else f"{len(streak)} requests"
+        is_first = tally.faulted_at in (None, now)
+        lasted = "" if is_first else f" in {tally.lasted(now)}"
+        return TransientSourceError(f"{path}: {fault}; gave up after {asked}{lasted}")
 
     def _addressed(self, path: str) -> tuple[str, dict[str, str]]:
         """Address of a path, and the header fields of a request to it."""
@@ -245,3 +311,4 @@ class RequestPath:
     def close(self) -> None:
         """Close the connections that were kept open."""
         self._transport.close()
+        self._auth.close()

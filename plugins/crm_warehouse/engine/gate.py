@@ -53,9 +53,12 @@ class Patience:
 class QuotaGate:
     """The part of :class:`crm_warehouse.clients.interface.Gate` that counts and waits.
 
+    Threads share it. Of those that want a request of one kind, one asks and waits for
+    all, or each would ask again at the end of each wait.
+
     Args:
         conninfo: Warehouse; the gate keeps one connection of its own, because the
-            client asks from the reading thread while a chunk is being written.
+            client asks from threads of its own while a chunk is being written.
         source_system: Account whose quotas count.
         quotas: Its limits.
         stop: Ends every wait.
@@ -80,7 +83,10 @@ class QuotaGate:
         self._patience = patience or Patience()
         self._stop = stop
         self._is_parked = False
-        self._taken_at: datetime | None = None
+        #: Held by who uses the connection, over all statements of one transaction.
+        self.lock = threading.RLock()
+        self._turns: dict[str, threading.Lock] = {}
+        self._of_thread = threading.local()
         # A lost count of a few requests after a crash is cheaper than a disk flush
         # before each request.
         self._conn: psycopg.Connection[Any] = psycopg.connect(
@@ -115,18 +121,20 @@ class QuotaGate:
 
     def take(self, kind: str = "") -> None:
         """Wait until every quota of this kind allows one request, and count it."""
-        while (turn := self._ask(kind)).wait:
-            reason = f"{self._names['source_system']} {turn.reason}"
-            if turn.held:
-                self.pause(turn.wait, reason)
-            else:
-                limit = max(SLOT_SECONDS, self._patience.quota_seconds)
-                self._wait(turn.wait, limit, reason, QuotaWaitError)
-        self._taken_at = turn.taken_at
-        for standing in turn.standings():
-            self._lessons.note(*standing)
-        if self._stop.is_set():
-            raise StoppedError
+        with self._turns.setdefault(kind, threading.Lock()):
+            self._heed_stop()
+            while (turn := self._ask(kind)).wait:
+                reason = f"{self._names['source_system']} {turn.reason}"
+                if turn.held:
+                    self.pause(turn.wait, reason)
+                else:
+                    limit = max(SLOT_SECONDS, self._patience.quota_seconds)
+                    self._wait(turn.wait, limit, reason, QuotaWaitError)
+        self._of_thread.taken_at = turn.taken_at
+        with self.lock:
+            for standing in turn.standings():
+                self._lessons.note(*standing)
+        self._heed_stop()
 
     def now(self) -> datetime:
         """Aware UTC time by the warehouse's clock."""
@@ -141,25 +149,59 @@ class QuotaGate:
     def hold(self, seconds: float, reason: str, kind: str = "") -> None:
         """Let nobody who uses the account ask before a pause is over."""
         values = {"seconds": seconds, "reason": reason, "kind": kind}
-        self._conn.execute(query("save_hold"), {**self._names, **values})
+        with self.lock:
+            self._conn.execute(query("save_hold"), {**self._names, **values})
+
+    def seconds_of_day_left(self) -> float | None:
+        """Seconds until a new day begins for the account; None: its zone is unknown."""
+        with self.lock:
+            row = self._conn.execute(query("end_of_day"), self._names).fetchone()
+        return None if row is None else row[0]
+
+    def lacks_time_zone(self) -> bool:
+        """Whether the account is to be asked for its zone, for the sake of its days."""
+        with self.lock:
+            row = self._conn.execute(query("lacks_time_zone"), self._names).fetchone()
+        return row is not None and bool(row[0])
+
+    def save_time_zone(self, name: str | None) -> None:
+        """Remember the zone that the account tells, or that it tells none."""
+        values = {**self._names, "time_zone": name}
+        with self.lock:
+            rows = self._conn.execute(query("save_time_zone"), values).fetchall()
+        if name is not None and (name,) not in rows:
+            _log.warning(
+                "PostgreSQL does not know the account's time zone %r: a limit of the "
+                "day is asked for again each hour",
+                name,
+            )
 
     def learn(self, allowances: Sequence[Allowance]) -> None:
-        """Hear what an answer to the latest request tells of the account's quotas."""
-        for lesson in self._lessons.news(allowances):
-            self._conn.execute(
-                query("learn_quota"),
-                {
-                    **self._names,
-                    "name": lesson.name,
-                    "told": lesson.told,
-                    "remaining": lesson.remaining,
-                    "asked_at": self._taken_at or self.now(),
-                },
-            )
+        """Hear what an answer to this thread's latest request tells of the quotas."""
+        if any(each.is_used_up_day() for each in allowances):
+            self._rest_until_tomorrow()
+        asked_at = getattr(self._of_thread, "taken_at", None)
+        with self.lock:
+            for lesson in self._lessons.news(allowances):
+                self._conn.execute(
+                    query("learn_quota"),
+                    {
+                        **self._names,
+                        "name": lesson.name,
+                        "told": lesson.told,
+                        "remaining": lesson.remaining,
+                        "asked_at": asked_at or self.now(),
+                    },
+                )
+
+    def _rest_until_tomorrow(self) -> None:
+        seconds = self.seconds_of_day_left()
+        if seconds is not None:
+            self.hold(seconds, "the account's requests of the day are used up")
 
     @property
     def conn(self) -> psycopg.Connection[Any]:
-        """Its connection, in autocommit mode; for the thread that asks the source."""
+        """Its connection, in autocommit mode; for who holds :attr:`lock`."""
         return self._conn
 
     def do_without(self) -> None:
@@ -174,11 +216,15 @@ class QuotaGate:
         self._conn.close()
 
     def _ask(self, kind: str) -> Turn:
-        with self._conn.cursor(row_factory=class_row(Turn)) as cursor:
+        with self.lock, self._conn.cursor(row_factory=class_row(Turn)) as cursor:
             cursor.execute(query("take_request"), {**self._names, "kind": kind})
             turn = cursor.fetchone()
         assert turn is not None  # noqa: S101  the function returns one row
         return turn
+
+    def _heed_stop(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError
 
     def _wait(
         self, seconds: float, limit: float, reason: str, error: type[WaitError]

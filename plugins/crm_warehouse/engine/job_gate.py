@@ -11,7 +11,7 @@ from crm_warehouse.errors import TransientSourceError
 
 
 class JobGate:
-    """Implements :class:`crm_warehouse.clients.interface.Gate`.
+    """Implements :class:`crm_warehouse.clients.interface.Gate`; threads share it.
 
     Args:
         quota: Quota, time and pauses.
@@ -30,7 +30,8 @@ class JobGate:
             self._wait_while_open()
             self._quota.take(kind)
             # The quota may have taken its time, and others the probe.
-            refusal = self._breaker.enter()
+            with self._quota.lock:
+                refusal = self._breaker.enter()
             if refusal is None:
                 return
             self._rest(refusal)
@@ -47,17 +48,23 @@ class JobGate:
         """Let nobody who uses the account ask before a pause is over."""
         self._quota.hold(seconds, reason, kind)
 
+    def seconds_of_day_left(self) -> float | None:
+        """Seconds until the account's quotas of a day begin anew; None: not known."""
+        return self._quota.seconds_of_day_left()
+
     def learn(self, allowances: Sequence[Allowance]) -> None:
         """Hear what an answer tells of the account's quotas."""
         self._quota.learn(allowances)
 
     def answered(self) -> None:
         """Hear that the source answered."""
-        self._breaker.answered()
+        with self._quota.lock:
+            self._breaker.answered()
 
     def failed(self, reason: str) -> bool:
         """Hear that the source seems to be down; wait while nobody asks it."""
-        self._breaker.failed(reason)
+        with self._quota.lock:
+            self._breaker.failed(reason)
         return self._wait_while_open()
 
     def do_without(self) -> None:
@@ -70,10 +77,14 @@ class JobGate:
 
     def _wait_while_open(self) -> bool:
         waited = False
-        while (refusal := self._breaker.look()) is not None:
+        while (refusal := self._look()) is not None:
             self._rest(refusal)
             waited = True
         return waited
+
+    def _look(self) -> Refusal | None:
+        with self._quota.lock:
+            return self._breaker.look()
 
     def _rest(self, refusal: Refusal) -> None:
         now = self.now()

@@ -7,6 +7,7 @@ from typing import ClassVar, NoReturn
 from airflow.providers.http.hooks.http import HttpHook
 
 from crm_warehouse.clients.interface import ClientFactory, Window
+from crm_warehouse.clients.oauth import TokenStore
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_factory
 from crm_warehouse.clients.tally import Tally
@@ -43,7 +44,8 @@ class SourceApiHook(HttpHook):
         Raises:
             ConfigurationError: The connection is missing, has no password or a bad URL.
         """
-        return client_factory(source, plain_connection(self, self.conn_id))
+        connection = plain_connection(self, self.conn_id)
+        return client_factory(source, connection, _token_store)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the API for one record: what the UI's test button does.
@@ -72,6 +74,14 @@ class SourceApiHook(HttpHook):
         return f"{source.title} accepts the credentials{count}"
 
 
+def _token_store() -> TokenStore:
+    # Imported here: this module is imported whenever a DAG file is parsed.
+    from crm_warehouse.engine.oauth_tokens import StoredTokens
+    from crm_warehouse.hooks.warehouse import WarehouseHook
+
+    return StoredTokens(WarehouseHook().conninfo())
+
+
 class _ImpatientGate:
     """Lets requests pass at once and never waits: a person looks at a spinner."""
 
@@ -91,6 +101,9 @@ class _ImpatientGate:
 
     def hold(self, seconds: float, reason: str, kind: str = "") -> None:
         """Tell nobody: there is no warehouse here."""
+
+    def seconds_of_day_left(self) -> float | None:
+        """Not known here."""
 
     def learn(self, allowances: Sequence[Allowance]) -> None:
         """Nothing is counted."""
