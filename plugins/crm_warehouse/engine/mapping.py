@@ -6,19 +6,24 @@ the mapping says where each value stands. What is compiled is a list of small cl
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from crm_warehouse.engine import normalize, payload, values
 from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.record_paths import (
     LONGEST_ID,
+    first_of,
     getter,
+    joined,
     link_column,
     links_getter,
+    merged_ids_getter,
+    rest,
     usable_id,
 )
 from crm_warehouse.engine.rules import Check
+from crm_warehouse.engine.schema_changes import is_lost
 from crm_warehouse.engine.values import NULL
 from crm_warehouse.errors import Action, CrmWarehouseError
 from crm_warehouse.spec import ON_ERRORS, Entity, FieldMap, OnError
@@ -95,6 +100,7 @@ class Mapping:
         entity: What to map, and where to.
         region: Country of phone numbers without a prefix.
         checks: Validation rules of the entity, compiled; each is about one column.
+        removed: Properties that the source had, and does not name any more.
 
     Attributes:
         into: The unified table.
@@ -103,16 +109,26 @@ class Mapping:
         links: Parents of which a record may have several. Their lists follow the
             columns in a row, as jsonb, and count in its hash.
         digest: Changes when records may map otherwise than before.
+        merged_ids: Lists the ids that a record says were merged into it.
         also: Mappings of the same records into other tables.
+        kept: Columns about which records say nothing any more, since the properties
+            are gone that they are mapped from. Rows keep what they have there.
     """
 
     def __init__(
-        self, entity: Entity, region: str, checks: Sequence[Check] = ()
+        self,
+        entity: Entity,
+        region: str,
+        checks: Sequence[Check] = (),
+        removed: frozenset[str] = frozenset(),
     ) -> None:
         schema = UNIFIED[entity.into]()
         self.into = entity.into
         self.links = entity.links
-        self.also = [Mapping(view, region, checks) for view in entity.views()[:-1]]
+        self.also = [
+            Mapping(view, region, checks, removed) for view in entity.views()[:-1]
+        ]
+        self.kept: set[str] = set()
         self._links = [links_getter(link) for link in entity.links]
         self._fields: list[_Field] = []
         self._derived: list[_Derived] = []
@@ -124,19 +140,27 @@ class Mapping:
         for index, line in enumerate(entity.fields):
             metadata = schema.fields[line.target].metadata
             kind = metadata["kind"]
-            self._fields.append(_compile(line, schema.fields[line.target], taken))
+            compiled = _compile(line, schema.fields[line.target], taken)
+            if is_lost(line, removed):
+                self.kept.add(line.target)
+                compiled = replace(compiled, get=lambda _: None, expected=False)
+            self._fields.append(compiled)
             self.columns.append(line.target)
             self.column_types.append(_TYPES[kind])
             if kind in ("email", "phone"):
                 self._derived.append(_derive(kind, index, region))
         self.columns += [d.column for d in self._derived]
         self.column_types += ["text"] * len(self._derived)
+        self.kept |= {
+            d.column for d in self._derived if self.columns[d.index] in self.kept
+        }
         self._id = getter(entity.id_path)
         self._version = getter(entity.version_path) if entity.version_path else None
+        self.merged_ids = merged_ids_getter(entity.merged_ids)
         own = [check for check in checks if check.table == entity.into]
         self._checks = self._bind(own, range(len(self._fields)))
         self._late_checks = self._bind(own, range(len(self._fields), len(self.columns)))
-        self.digest = _digest(entity, region, checks)
+        self.digest = _digest(entity, region, checks, self.kept)
 
     def _bind(self, checks: Sequence[Check], columns: range) -> list[_Bound]:
         """Rules about these columns, those that reject first."""
@@ -157,11 +181,11 @@ class Mapping:
 
     @property
     def emptied(self) -> set[str]:
-        """Columns that a rule may set to NULL, and those that are made of them."""
+        """Columns that a rule may set to NULL, those made of them, and what is kept."""
         checks = [*self._checks, *self._late_checks]
         at = {check.index for check in checks if check.on_error == "set_null"}
         made = {each.column for each in self._derived if each.index in at}
-        return made | {self.columns[index] for index in at}
+        return made | {self.columns[index] for index in at} | self.kept
 
     def source_id(self, record: Any) -> str | None:
         """Id of the record as text, or None when it has no usable one."""
@@ -257,37 +281,26 @@ _TYPES = {
     "numeric": "numeric(12,2)",
     "timestamp": "timestamptz",
     "json": "jsonb",
+    "boolean": "boolean",
+    "integer": "bigint",
 }
 _EMPTY_IS_TEXT = frozenset({"text", "email", "phone"})
 _NO_LIMIT = 1 << 40
-
-
-def _first_of(getters: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def first(record: Any) -> Any:
-        for get in getters:
-            if (value := get(record)) is not None:
-                return value
-        return None
-
-    return first
-
-
-def _rest(taken: set[str]) -> Callable[[Any], Any]:
-    def rest(record: Any) -> Any:
-        return {key: value for key, value in record.items() if key not in taken}
-
-    return rest
 
 
 def _compile(line: FieldMap, field: Any, taken: set[str]) -> _Field:
     metadata = field.metadata
     kind = metadata["kind"]
     if line.paths == (("$rest",),):
-        get = _rest(taken)
+        get = rest(taken)
+    elif line.join is not None:
+        # Part of a name is a name; part of an id is another record's id.
+        whole = "links_to" in metadata
+        get = joined(line.paths, line.join, whole=whole)
     elif len(line.paths) == 1:
         get = getter(line.paths[0])
     else:
-        get = _first_of([getter(path) for path in line.paths])
+        get = first_of(line.paths)
     convert = values.CONVERTERS[kind]
     if metadata.get("trim"):
         convert = values.trimmed
@@ -332,7 +345,9 @@ def _break(check: _Bound, row: list[str], warnings: list[Problem]) -> None:
     warnings.append(check.problem)
 
 
-def _digest(entity: Entity, region: str, checks: Sequence[Check]) -> str:
+def _digest(
+    entity: Entity, region: str, checks: Sequence[Check], kept: set[str]
+) -> str:
     parts = (
         entity.into,
         entity.id_path,
@@ -342,6 +357,7 @@ def _digest(entity: Entity, region: str, checks: Sequence[Check]) -> str:
         entity.links,
         region,
         sorted(repr(check.rule) for check in checks),
+        sorted(kept),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -5,8 +5,9 @@ fact always gives the same text, so that ``sync_hash`` only moves with the fact)
 raises :class:`UnusableValueError`.
 """
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -24,6 +25,11 @@ NULL = "\x01"
 _LARGEST_AMOUNT = Decimal(10) ** 10
 _CENT = Decimal("0.01")
 _NOT_A_NUMBER = Decimal("NaN")
+_LARGEST_INTEGER = 2**63 - 1
+
+#: Milliseconds since 1970 as text: digits that no ISO 8601 text consists of.
+_EPOCH_MILLISECONDS = re.compile(r"(?:[0-9]{11,13}|-[0-9]{1,13})(?:\.[0-9]+)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UnusableValueError(ValueError):
@@ -57,11 +63,15 @@ def timestamp(value: Any) -> str:
     """ISO 8601 text to the same instant in UTC; without a zone it is UTC already.
 
     Accepted is what ``datetime.fromisoformat`` of Python 3.11 reads, from the year 1
-    to 9999.
+    to 9999, and milliseconds since 1970 of 11 to 13 digits, or negative, as HubSpot's
+    older endpoints write them. A date alone is its midnight in UTC.
     """
     if type(value) is not str:
         raise UnusableValueError("invalid_timestamp", "not an ISO 8601 text")
     try:
+        if value[4:5] != "-" and _EPOCH_MILLISECONDS.fullmatch(value):
+            microseconds = round(Decimal(value) * 1_000)
+            return _canonical(_EPOCH + timedelta(microseconds=microseconds))
         moment = datetime.fromisoformat(value)
         if _is_canonical(value):
             return value
@@ -112,6 +122,29 @@ def numeric(value: Any) -> str:
     raise UnusableValueError("invalid_number", "outside numeric(12,2)")
 
 
+def integer(value: Any) -> str:
+    """Whole number of 64 bits; ``3.0`` is one."""
+    sent = text(value).strip()
+    try:
+        number = Decimal(sent)
+        # Its size first: a short text may mean a billion digits.
+        if abs(number) <= _LARGEST_INTEGER and "_" not in sent:
+            whole = int(number)
+            if whole == number:
+                return str(whole)
+    except (ArithmeticError, ValueError):
+        pass  # no number, not a finite one, or too many digits
+    raise UnusableValueError("invalid_number", "not a whole number of 64 bits")
+
+
+def boolean(value: Any) -> str:
+    """``true`` or ``false``, as JSON or as text in any case."""
+    sent = text(value).strip().lower()
+    if sent in ("true", "false"):
+        return sent
+    raise UnusableValueError("invalid_boolean", "neither true nor false")
+
+
 def json(value: Any) -> str:
     """JSON text with sorted keys."""
     try:
@@ -128,4 +161,6 @@ CONVERTERS: dict[str, Converter] = {
     "numeric": numeric,
     "timestamp": timestamp,
     "json": json,
+    "boolean": boolean,
+    "integer": integer,
 }

@@ -43,6 +43,6 @@ def _json(name: str, value: Any) -> Any:
         return value
     if name.endswith("path"):
         return format_path(value)
-    if name == "paths":
+    if name in ("paths", "merged_ids"):
         return [format_path(path) for path in value]
     return [_json(name, item) for item in value]

@@ -11,6 +11,7 @@ from crm_warehouse.source_files.containers import Items, load_part
 from crm_warehouse.source_files.fields import (
     Choice,
     Described,
+    Text,
     kind_of,
     nearest,
 )
@@ -55,33 +56,41 @@ class RuleSchema(StrictSchema):
         get_args(OnError),
         default=None,
     )
+    join = Text(
+        "Text between the values of all the paths, which make one together: a name of "
+        "those that are there, a parent's id only of all. Absent: the first present "
+        "one is the value.",
+        pattern="[^\\r\\n]{1,10}",
+        hint="must be 1 to 10 characters of one line",
+        default=None,
+    )
 
 
 class Rule(Described):
-    """One value of a mapping; loaded as ``(paths, on_error)``."""
+    """One value of a mapping; loaded as ``(paths, on_error, join)``."""
 
     short_form = Origin("Where the value is.")
     long_form = RuleSchema
 
     def _deserialize(
         self, value: Any, *_: Any, **__: Any
-    ) -> tuple[tuple[Path, ...], OnError | None]:
+    ) -> tuple[tuple[Path, ...], OnError | None, str | None]:
         if isinstance(value, dict):
             rule = load_part(self.long_form, value)
-            return rule["origin"], rule["on_error"]
+            return rule["origin"], rule["on_error"], rule["join"]
         if not isinstance(value, str | list):
             raise ValidationError(
                 f"must be a path, a list of paths or {{from, on_error}}, "
                 f"not {kind_of(value)}"
             )
-        return self.short_form.deserialize(value), None
+        return self.short_form.deserialize(value), None, None
 
 
 def field_maps(loaded: dict[str, Any]) -> tuple[FieldMap, ...]:
     """Loaded ``map`` -> the mapping, in YAML order."""
     return tuple(
-        FieldMap(target, origin, on_error)
-        for target, (origin, on_error) in loaded.items()
+        FieldMap(target, origin, on_error, join)
+        for target, (origin, on_error, join) in loaded.items()
     )
 
 
@@ -119,7 +128,10 @@ def columns_of(into: str) -> dict[str, Field[Any]]:
 
 
 def _rule_problems(
-    column: Field[Any], origin: tuple[Path, ...], on_error: OnError | None
+    column: Field[Any],
+    origin: tuple[Path, ...],
+    on_error: OnError | None,
+    join: str | None,
 ) -> Iterator[str]:
     kind = column.metadata["kind"]
     if origin == ((paths.REST,),) and kind != "json":
@@ -128,3 +140,5 @@ def _rule_problems(
         yield f"on_error: keep is for text only, not for {kind}; use reject or set_null"
     if on_error == "set_null" and column.required:
         yield "on_error: set_null cannot be: no row exists without it; use reject"
+    if join is not None and (len(origin) < 2 or KINDS[kind] != "text"):
+        yield "join is for several paths into a text column"

@@ -49,6 +49,11 @@ class EntitySchema(StrictSchema):
         "run reads everything.",
         default=None,
     )
+    created_param = values.words(
+        "Searched property for 'created', by which a full load may be split. Absent: "
+        "its list is walked.",
+        default=None,
+    )
     schedule = values.cron("Cron of incremental runs, in UTC.", default=None)
     full_schedule = values.cron("Cron of full runs, in UTC.", default=None)
     deletes = Part(
@@ -87,6 +92,18 @@ class EntitySchema(StrictSchema):
         values.name("Kind of record, as the source calls it."),
         values.endpoint("Path under the base URL."),
         default={},
+    )
+
+    merged_ids = Items(
+        "Places where a record lists the ids of those that were merged into it: id;id "
+        "or id:time;id:time.",
+        values.record_path("Place of such a list."),
+        default=(),
+    )
+    sensitive = Flag(
+        "Whether properties with sensitive data are loaded, too, as far as the "
+        "credentials' scopes reach.",
+        default=False,
     )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -157,10 +174,19 @@ class SourceSchema(StrictSchema):
     lag = values.span("How late the API may show a change; 0s when at once.")
     clock_skew = values.span("How far the source's clock may be off.")
     max_concurrent = Number("Runs of this source at the same time.", 1, 100)
+    in_flight = Number(
+        "Requests of one load that may be sent and not answered yet.", 1, 8, default=1
+    )
     region = Text(
         "Country whose phone numbers need no prefix.",
         pattern=r"[A-Z]{2}",
         hint="is no country; write two capital letters, e.g. US",
+    )
+    account = values.endpoint(
+        "Path that tells of the account: its time zone, at whose midnight a quota of a "
+        "day begins anew. Absent: any 24 hours count.",
+        attribute="account_path",
+        default=None,
     )
     webhooks = Flag("Whether the source announces changes by webhook.", default=False)
     webhook_share = Number(
@@ -170,6 +196,13 @@ class SourceSchema(StrictSchema):
         0.9,
         whole=False,
         default=0.1,
+    )
+    reconcile_schedule = values.cron(
+        "Cron of whole comparisons with the warehouse, in UTC.", default="30 1 * * 6"
+    )
+    sweep_schedule = values.cron(
+        "Cron of sweeps for what no list shows as changed, in UTC.",
+        default="30 0 * * *",
     )
     entities = Named(
         "The kinds of records, by name.",
