@@ -1,0 +1,72 @@
+"""``erase``: shows first, erases when told to, and says what it did."""
+
+import json
+
+import psycopg
+import pytest
+from cli_call import Call
+from psycopg.conninfo import conninfo_to_dict
+
+ERASE = ("erase", "--source", "genius", "--entity", "prospects", "--id")
+_ROW = (
+    "INSERT INTO warehouse.contacts (source_system, source_id, first_name, sync_hash,"
+    " observed_at, job_id) VALUES ('genius', '7', 'Zebedee', 'h', now(), 1)"
+)
+_LEFT = "SELECT first_name, is_deleted FROM warehouse.contacts"
+
+
+@pytest.fixture
+def connected(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A warehouse with one person, and commands that are connected to it."""
+    parts = conninfo_to_dict(warehouse)
+    postgres = {
+        "conn_type": "postgres",
+        "host": parts["host"],
+        "port": int(parts["port"] or 0),
+        "login": parts["user"],
+        "password": parts["password"],
+        "schema": parts["dbname"],
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", json.dumps(postgres))
+    with psycopg.connect(warehouse) as conn:
+        conn.execute(_ROW)
+    return warehouse
+
+
+def left(conninfo: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(conninfo) as conn:
+        return conn.execute(_LEFT).fetchall()
+
+
+def test_without_yes_it_shows_and_erases_nothing(call: Call, connected: str) -> None:
+    status, out, err = call(*ERASE, "7")
+
+    outcome = json.loads(out.splitlines()[-1])
+    assert status == 2
+    assert (outcome["erased"], outcome["ids"]) == (False, ["7"])
+    assert outcome["records"]["warehouse.contacts"] == 1
+    assert "--yes" in err
+    assert left(connected) == [("Zebedee", False)]
+
+
+def test_with_yes_it_erases(call: Call, connected: str) -> None:
+    status, out, _ = call(*ERASE, "7", "--yes")
+
+    assert (status, json.loads(out.splitlines()[-1])["erased"]) == (0, True)
+    assert left(connected) == [(None, True)]
+
+
+def test_an_id_that_is_not_here_is_said_and_kept_out(
+    call: Call, connected: str
+) -> None:
+    status, out, err = call(*ERASE, "8", "--yes")
+
+    assert (status, set(json.loads(out)["records"].values())) == (0, {0})
+    assert "nothing of genius prospects 8 is here" in err
+    with psycopg.connect(connected) as conn:
+        kept_out = conn.execute("SELECT source_id FROM ops.erased_records").fetchall()
+    assert kept_out == [("8",)]
+
+
+def test_an_id_that_can_be_none_is_refused(call: Call, connected: str) -> None:
+    assert call(*ERASE, "").status == 2
