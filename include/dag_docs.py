@@ -103,7 +103,7 @@ def entity_doc(source: Source, entity: Entity) -> str:
 
 def webhooks_doc(source: Source) -> str:
     """Markdown about the DAG that merges a source's webhooks."""
-    tables = sorted({t for e in source.entities.values() for t in _tables(e)})
+    tables = sorted({t for e in source.announced for t in _tables(e)})
     return _WEBHOOKS.format(
         title=source.title,
         source=source.name,

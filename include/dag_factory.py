@@ -35,6 +35,7 @@ from include.dag_docs import (
     webhooks_doc,
 )
 from include.maintenance_docs import MAINTENANCE_DOC, recover_doc
+from include.reconcile_dags import reconcile_dag, sweep_dag
 
 #: Beside this file rather than beside the package: a versioned bundle has its own.
 SOURCES_DIRECTORY = Path(
@@ -116,6 +117,7 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
         if source.webhooks:
             dag_id = f"{source.name}__webhooks"
             builders[dag_id] = partial(_webhooks_dag, dag_id, source)
+        builders |= _reconcile_builders(source)
         dag_id = f"{source.name}__recover"
         builders[dag_id] = partial(_recover_dag, dag_id, source)
         sources.append(source)
@@ -164,6 +166,31 @@ def _entity_dag(source: Source, entity: Entity) -> DAG:
     return dag
 
 
+def _reconcile_builders(source: Source) -> dict[str, Builder]:
+    """DAGs that compare the source with the warehouse."""
+    dags = {
+        "catchup": False,
+        "allowed_run_types": RUN_TYPES,
+        "max_active_runs": 1,
+        "dagrun_timeout": RUN_TIMEOUT,
+    }
+    tasks = {
+        "owner": source.owner,
+        "pool": source.pool,
+        "retries": RETRIES,
+        "retry_policy": SyncRetryPolicy(),
+        "execution_timeout": STRETCH_TIMEOUT,
+        "outlets": _assets(*source.entities.values()),
+        **AFTER_A_KILL,
+    }
+    dag_id = f"{source.name}__reconcile"
+    found = {dag_id: partial(reconcile_dag, dag_id, source, dags, tasks)}
+    if any(entity.is_swept for entity in source.entities.values()):
+        dag_id = f"{source.name}__sweep"
+        found[dag_id] = partial(sweep_dag, dag_id, source, dags, tasks)
+    return dict(found)
+
+
 def _webhooks_dag(dag_id: str, source: Source) -> DAG:
     with DAG(
         dag_id,
@@ -187,7 +214,7 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
         }
         wait = WebhookSensor(
             task_id="wait",
-            merge_task_id="merge",
+            work_task_id="merge",
             timeout=QUIET_TIMEOUT.total_seconds(),
             **common,
         )
@@ -195,7 +222,7 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
         merge = MergeWebhooksOperator(
             task_id="merge",
             execution_timeout=STRETCH_TIMEOUT,
-            outlets=_assets(*source.entities.values()),
+            outlets=_assets(*source.announced),
             **common,
         )
         wait >> merge
@@ -226,7 +253,7 @@ def _maintenance_dag(sources: tuple[Source, ...]) -> DAG:
         wait = MaintenanceSensor(
             task_id="wait",
             sources=sources,
-            heal_task_id="heal",
+            work_task_id="heal",
             timeout=QUIET_TIMEOUT.total_seconds(),
             **retries,
         )

@@ -121,17 +121,24 @@ class Sandbox:
 
 def _decide(system: System, request: Request) -> Reply:
     """Check credentials and quota, let faults strike, answer."""
+    if system.is_open(request):
+        return _answer(system, request)
     now = time.monotonic()
     quotas = system.quotas_of(request)
     for name, quota in quotas.items():
         system.log.arrive(now, quota.limit.per_seconds, name)
     if not system.is_authorized(request):
-        return Reply(system.refuse_credentials())
+        return Reply(system.refuse_credentials(request))
     if len(request.body) > _MOST_BODY:
         return Reply(error_answer(413, "the body is too large"))
     refusal = admit_all(quotas, now)
     if refusal is not None:
         return Reply(system.refuse_quota(request, refusal), refused=True)
+    return _answer(system, request)
+
+
+def _answer(system: System, request: Request) -> Reply:
+    """Let faults strike, answer."""
     faults = system.faults.strike(request.path.removeprefix(system.root), request.query)
     for fault in faults:
         stand_in = _stand_in(system, fault)
@@ -151,6 +158,8 @@ def _stand_in(system: System, fault: Fault) -> Answer | None:
     if fault.kind != "status":
         return None
     answer = error_answer(options.get("status", 503), "fault switched on by a test")
+    if "body" in options:
+        answer.body = options["body"].encode()
     if "retry_date" in options:
         moment = system.clock.now() + timedelta(seconds=options["retry_date"])
         value = format_datetime(moment, usegmt=True)

@@ -12,7 +12,12 @@ Number = (int, float)
 #: Kind -> its options and their types; ``docs/sandbox.md`` explains them.
 KINDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "latency": {"seconds": Number, "jitter": Number},
-    "status": {"status": int, "retry_after": (int, str), "retry_date": Number},
+    "status": {
+        "status": int,
+        "retry_after": (int, str),
+        "retry_date": Number,
+        "body": str,
+    },
     "reset": {},
     "truncate": {"length": str},
     "html": {"status": int},

@@ -107,8 +107,14 @@ class System(ABC):
         for _ in range(requests):
             quota.take(now)
 
-    def refuse_credentials(self) -> Answer:
+    def is_open(self, request: Request) -> bool:
+        """Whether a request needs no credentials, and no quota counts it."""
+        del request
+        return False
+
+    def refuse_credentials(self, request: Request) -> Answer:
         """What a request without the right credentials is answered."""
+        del request
         refusal = error_answer(401, "missing or wrong credentials")
         refusal.headers.append((b"www-authenticate", b"Bearer"))
         return refusal

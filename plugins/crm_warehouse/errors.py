@@ -4,6 +4,7 @@ CrmWarehouseError
 ├── ConfigurationError       stop: a person must correct a file, option or connection
 ├── SourceError              the source system answered badly, or not at all
 │   ├── AuthenticationError  stop: the credentials are refused
+│   │   └── MissingScopeError  skip: they do not reach this entity
 │   ├── RequestRefusedError  stop: the source refuses what we ask (400, 404, 410 …)
 │   ├── TransientSourceError retry: timeouts, resets, 5xx, truncated bodies
 │   └── IncompleteReadError  retry: pages ended before every record was seen
@@ -21,6 +22,8 @@ headers, bodies or personal data.
 from datetime import datetime
 from enum import Enum
 from typing import ClassVar
+
+from crm_warehouse.moments import utc_text
 
 
 class Action(Enum):
@@ -64,10 +67,26 @@ class SourceError(CrmWarehouseError):
 
 
 class AuthenticationError(SourceError):
-    """The source refuses our credentials (401, 403)."""
+    """The source refuses our credentials (401, 403).
+
+    Args:
+        message: What was refused, and what to do.
+        status: HTTP status code; None: another sign says so.
+    """
 
     category = "authentication"
     action = Action.STOP
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class MissingScopeError(AuthenticationError):
+    """The credentials are good, but were never allowed to read this entity."""
+
+    category = "missing_scope"
+    action = Action.SKIP
 
 
 class RequestRefusedError(SourceError):
@@ -92,13 +111,17 @@ class TransientSourceError(SourceError):
     Args:
         message: What happened.
         is_up: The source works all the same, as a refusal for being too fast shows.
+        least_seconds: Shortest pause before a repetition.
     """
 
     category = "transient"
 
-    def __init__(self, message: str, *, is_up: bool = False) -> None:
+    def __init__(
+        self, message: str, *, is_up: bool = False, least_seconds: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.is_up = is_up
+        self.least_seconds = least_seconds
 
 
 class IncompleteReadError(SourceError):
@@ -119,7 +142,8 @@ class WaitError(CrmWarehouseError):
     action = Action.WAIT
 
     def __init__(self, resume_at: datetime, reason: str) -> None:
-        super().__init__(f"{reason}; requests are allowed again at {resume_at:%F %TZ}")
+        again = utc_text(resume_at)
+        super().__init__(f"{reason}; requests are allowed again at {again}")
         self.resume_at = resume_at
         self.reason = reason
 
@@ -159,8 +183,11 @@ class GuardError(CrmWarehouseError):
     action = Action.STOP
 
     def __init__(self, finding: str, guard: str, mode: str) -> None:
-        again = f"again with mode {mode} and"
-        how = "webhooks merge with" if mode == "webhook" else again
+        commands = {
+            "webhook": "webhooks merge with",
+            "reconcile": "reconcile --repair with",
+        }
+        how = commands.get(mode, f"again with mode {mode} and")
         self.finding, self.guard = finding, guard
         self.remedy = f"If this is right, run {how} override {guard}"
         super().__init__(f"{finding}. {self.remedy}")

@@ -15,10 +15,12 @@ Path = tuple[Step, ...]
 OnError = Literal["reject", "set_null", "keep"]
 Mode = Literal["incremental", "full", "replay"]
 Via = Literal["api", "database", "csv"]
+Extent = Literal["records", "sweep"]
 Guard = Literal["mass_delete", "empty_list", "volume", "schema_break"]
 
 MODES: tuple[Mode, ...] = ("incremental", "full", "replay")
 ON_ERRORS: tuple[OnError, ...] = ("reject", "set_null", "keep")
+EXTENTS: tuple[Extent, ...] = ("records", "sweep")
 VIAS: tuple[Via, ...] = ("api", "database", "csv")
 GUARDS: tuple[Guard, ...] = ("mass_delete", "empty_list", "volume", "schema_break")
 
@@ -82,11 +84,14 @@ class FieldMap:
         paths: Places to look, first present one wins. The single path ``("$rest",)``
             means every top-level field that no other line of the mapping reads.
         on_error: What an unusable value does; None takes the column's own rule.
+        join: Text between the values of all paths, which make one together. None: the
+            first present one is the value.
     """
 
     target: str
     paths: tuple[Path, ...]
     on_error: OnError | None = None
+    join: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,10 @@ class Entity:
         endpoints: More paths of this entity, by the client's own words for them.
         associations: Kind of record -> path that tells which of them belong to a
             record; read by the client and put into the record.
+        sensitive: Whether properties with sensitive data are loaded, too.
+        merged_ids: Places where a record names those that were merged into it.
+        created_param: Searched property for "created", by which a full load may be
+            split into lanes; None: its list is walked.
     """
 
     source: str
@@ -163,6 +172,9 @@ class Entity:
     links: tuple[LinkMap, ...] = ()
     endpoints: dict[str, str] = field(default_factory=dict)
     associations: dict[str, str] = field(default_factory=dict)
+    sensitive: bool = False
+    merged_ids: tuple[Path, ...] = ()
+    created_param: str | None = None
 
     def views(self) -> "list[Entity]":
         """The entity as each unified table sees it: ``also``'s first, ``into`` last.
@@ -174,6 +186,11 @@ class Entity:
             for into, fields in self.also.items()
         ]
         return [*besides, self]
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether changes may escape every list: of associations, into the archive."""
+        return bool(self.associations) or "read" in self.endpoints
 
     @property
     def raw_table(self) -> str:
@@ -208,6 +225,10 @@ class Source:
         entities: By contract name, in YAML order.
         webhooks: Whether the source announces changes by webhook.
         webhook_share: Share of each general quota that only their merges may use.
+        reconcile_schedule: Cron of whole comparisons with the warehouse (UTC).
+        sweep_schedule: Cron of sweeps for what no list shows as changed (UTC).
+        in_flight: Requests of one load that may be sent and not answered yet.
+        account_path: Path that tells of the account, its time zone above all, or None.
     """
 
     name: str
@@ -227,6 +248,10 @@ class Source:
     entities: dict[str, Entity]
     webhooks: bool = False
     webhook_share: float = 0.0
+    reconcile_schedule: str = "30 1 * * 6"
+    sweep_schedule: str = "30 0 * * *"
+    in_flight: int = 1
+    account_path: str | None = None
 
     @property
     def overlap(self) -> timedelta:
@@ -237,6 +262,11 @@ class Source:
     def pool(self) -> str:
         """Airflow pool that bounds how many runs of this source work at once."""
         return f"{self.name}_api"
+
+    @property
+    def announced(self) -> list[Entity]:
+        """Entities that webhooks announce: their records are read in batches by id."""
+        return [each for each in self.entities.values() if "read" in each.endpoints]
 
     def entity(self, name: str) -> Entity | None:
         """Entity by contract name or alias, or None."""

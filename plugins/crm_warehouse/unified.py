@@ -23,6 +23,8 @@ KINDS: dict[str, str] = {
     "numeric": "numeric",
     "timestamp": "timestamptz",
     "json": "jsonb",
+    "boolean": "boolean",
+    "integer": "bigint",
 }
 
 
@@ -50,6 +52,14 @@ def _parent(column: str, table: str, **metadata: Any) -> fields.Field[Any]:
 
 def _amount() -> fields.Field[Any]:
     return fields.Decimal(metadata={"kind": "numeric"})
+
+
+def _boolean() -> fields.Field[Any]:
+    return fields.Boolean(metadata={"kind": "boolean"})
+
+
+def _integer() -> fields.Field[Any]:
+    return fields.Integer(metadata={"kind": "integer"})
 
 
 def _attributes() -> fields.Field[Any]:
@@ -93,7 +103,23 @@ class UserSchema(Schema):
     email = _email()
     phone = _phone()
     status = _text(100, trim=True)
+    is_archived = _boolean()
     attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
+class PipelineStageSchema(Schema):
+    """A stage of a pipeline, which leads move through."""
+
+    name = _text(255)
+    stage = _text(255)
+    position = _integer()
+    probability = _amount()
+    is_closed = _boolean()
+    pipeline_source_id = _text(255)
+    pipeline_name = _text(255)
+    pipeline_position = _integer()
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
 
@@ -122,9 +148,13 @@ class LeadSchema(Schema):
     """An enquiry, request or deal that may become a sale."""
 
     contact_source_id = _parent("contact_id", "contacts", expected=True)
+    user_source_id = _parent("user_id", "users")
+    stage_source_id = _parent("stage_id", "pipeline_stages")
     name = _text(255)
     status = _text(100, trim=True, expected=True)
     value = _amount()
+    currency = _text(3, trim=True)
+    home_value = _amount()
     lead_source = _text(255)
     notes = _text()
     expected_close_at = _timestamp()
@@ -199,6 +229,7 @@ UNIFIED: dict[str, type[Schema]] = {
     "contacts": ContactSchema,
     "appointments": AppointmentSchema,
     "users": UserSchema,
+    "pipeline_stages": PipelineStageSchema,
     "divisions": DivisionSchema,
     "marketing_sources": MarketingSourceSchema,
     "leads": LeadSchema,

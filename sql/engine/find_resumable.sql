@@ -22,6 +22,11 @@ WHERE j.source_system = %(source_system)s
         j.job_type <> 'reprocess'
         OR j.heartbeat_at > clock_timestamp() - interval '1 hour'
     )
+    -- What a source listed days ago proves nothing of today.
+    AND (
+        j.job_type <> 'reconcile'
+        OR j.heartbeat_at > clock_timestamp() - interval '2 days'
+    )
     AND (
         j.status IN ('pending', 'running', 'waiting')
         OR (
@@ -47,7 +52,7 @@ WHERE j.source_system = %(source_system)s
             j.status = 'failed'
             AND j.error_type = ANY(%(resumable)s)
             AND (
-                j.job_type <> 'full'
+                j.job_type NOT IN ('full', 'reconcile')
                 OR j.id = %(only)s
                 OR j.completed_at > clock_timestamp() - interval '1 day'
             )

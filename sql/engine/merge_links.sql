@@ -1,16 +1,24 @@
 -- Make the links of the chunk's written records in warehouse.{table} what their lists
--- say: links that are no longer listed go, new ones come, moved ones move.
+-- say: links that are no longer listed go, new ones come, moved ones move. In place of a
+-- parent that was merged the survivor is linked.
 -- {children}, {child_id}, {child_source_id}: the unified table and its columns here;
--- {parents}, {parent_id}, {parent_source_id}: likewise; {listed}: the chunk's column.
+-- {parents}, {parents_name}, {parent_id}, {parent_source_id}: likewise; {listed}: the chunk's column.
 -- %(written)s: source ids of the records that the merge of their rows wrote.
 -- Returns nothing. Safe to repeat: equal links are not written.
 WITH listed AS (
-    SELECT c.source_id, link.value ->> 0 AS parent, link.value ->> 1 AS type,
-        link.position
+    SELECT c.source_id, coalesce(m.survivor_source_id, link.value ->> 0) AS parent,
+        link.value ->> 1 AS type, min(link.position) AS position
     FROM chunk AS c
     CROSS JOIN LATERAL jsonb_array_elements(c.{listed}) WITH ORDINALITY
         AS link (value, position)
+    LEFT JOIN LATERAL (
+        SELECT r.survivor_source_id FROM warehouse.merged_records AS r
+        WHERE r.source_system = %(source_system)s AND r.unified_table = {parents_name}
+            AND r.source_id = link.value ->> 0
+        LIMIT 1
+    ) AS m ON true
     WHERE c.source_id = ANY(%(written)s)
+    GROUP BY 1, 2, 3
 ),
 gone AS (
     DELETE FROM warehouse.{table} AS t

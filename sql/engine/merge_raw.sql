@@ -1,6 +1,7 @@
 -- Merge the chunk's payloads into raw.{table}; the newest wins.
 -- Returns nothing that matters. Safe to repeat: an equal or older payload is not
 -- written. Rejected records are merged too: what a source sends is never dropped.
+-- %(lost)s: source ids of records that were merged into others; they never live again.
 -- The caller holds the entity's rows (lock_rows.sql): nobody else writes these.
 INSERT INTO raw.{table} AS r (
     source_system, source_id, payload, payload_bytes, payload_hash,
@@ -31,6 +32,7 @@ WHERE (
     -- index says revives only what was changed since: the index may be late.
     OR (
         o.is_deleted
+        AND NOT c.source_id = ANY(%(lost)s)
         AND c.observed_at > o.deleted_at
         AND coalesce(c.version >= o.source_updated_at, true)
         AND (NOT c.indexed OR c.version > o.deleted_at)

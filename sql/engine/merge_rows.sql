@@ -1,6 +1,7 @@
 -- Merge the rows of temporary table {chunk} into warehouse.{table}; the newest wins.
 -- {columns}: mapped columns; {links}: columns that point at parents, looked up here
--- when the parent is known already ({parents}: the joins); {raw_table}: the entity's.
+-- when the parent is known already ({parents}: the joins, which put the survivor in
+-- place of a parent that was merged); {raw_table}: the entity's.
 -- Returns one row: created, updated (records seen before in this job left out), and
 -- {written}: the source ids of both and of those, or NULL where nobody needs them.
 -- Safe to repeat: a row with an equal hash, or a newer one, is not written.
@@ -32,8 +33,16 @@ WITH merged AS (
             )
             -- A read that began after a tombstone revives, but not to an older state.
             -- What an index says revives only what was changed since.
+            -- The raw layer knows that, too: what the source calls the time of an
+            -- archiving is no time of ours.
             OR (
                 o.is_deleted
+                AND EXISTS (
+                    SELECT FROM raw.{raw_table} AS r
+                    WHERE r.source_system = %(source_system)s
+                        AND r.source_id = c.source_id
+                        AND NOT r.is_deleted
+                )
                 AND c.observed_at > o.deleted_at
                 AND coalesce(c.version >= o.source_updated_at, true)
                 AND (NOT c.indexed OR c.version > o.deleted_at)

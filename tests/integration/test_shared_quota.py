@@ -122,7 +122,7 @@ def test_a_full_load_leaves_requests_to_webhooks(open_house: Open) -> None:
 
     merge = house.merge_webhooks()
     assert merge.status == "success"
-    assert SOURCES["hubspot"].webhook_share == 0.1
+    assert SOURCES["hubspot"].webhook_share == 0.02
 
 
 def test_a_pause_that_the_source_asks_for_binds_all_its_jobs(

@@ -39,6 +39,10 @@ FILLED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "activeprospect": {"leads": ("leads", "contacts"), "events": ("lead_events",)},
 }
+#: Short lists that every run reads whole, likewise.
+DIRECTORIES: dict[str, dict[str, tuple[str, ...]]] = {
+    "hubspot": {"owners": ("users",), "pipelines": ("pipeline_stages",)},
+}
 #: Genius entity -> unified table.
 TABLES = {entity: tables[0] for entity, tables in FILLED["genius"].items()}
 #: Unified table -> table of its links to contacts, and its column there.
@@ -70,6 +74,11 @@ class Difference:
         return bool(self.missing or self.extra or self.different)
 
 
+def tables_of(system: str, entity: str) -> tuple[str, ...]:
+    """The unified tables that an entity's records fill, its own first."""
+    return {**FILLED[system], **DIRECTORIES.get(system, {})}[entity]
+
+
 def row_hash(row: dict[str, Any]) -> str:
     """Hash of a row's values by column name; instants in UTC."""
     plain = {key: _plain(value) for key, value in row.items()}
@@ -84,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 def truth_rows(source: Source, entity: str, into: str) -> list[dict[str, Any]]:
     """The rows that the warehouse must hold, instants parsed."""
-    own = FILLED[source.system][entity][0]
+    own = tables_of(source.system, entity)[0]
     lines = source.truth(entity, None if into == own else into)
     return [
         {key: _value(key, value) for key, value in line.items() if key not in _ABOUT}
@@ -132,7 +141,7 @@ def _links(conn: Any, system: str, into: str) -> dict[str, list[list[str]]]:
 
 def truth_hashes(source: Source, entity: str) -> dict[str, str]:
     """Source id -> hash of the row that the warehouse must hold."""
-    own = FILLED[source.system][entity][0]
+    own = tables_of(source.system, entity)[0]
     return _hashes(truth_rows(source, entity, own))
 
 
@@ -144,7 +153,7 @@ def compare(
     conninfo: str, source: Source, entity: str, into: str | None = None
 ) -> Difference:
     """Truth against warehouse, for one of the tables that the entity fills."""
-    table = into or FILLED[source.system][entity][0]
+    table = into or tables_of(source.system, entity)[0]
     truth = truth_rows(source, entity, table)
     assert truth, f"{source.system} has no {entity}: nothing would be compared"
     held = warehouse_rows(conninfo, source.system, table, list(truth[0]))
@@ -162,6 +171,61 @@ def compare_all(conninfo: str, source: Source, entity: str) -> dict[str, Differe
     """Differences of every table that the entity fills; empty when all are equal."""
     found = {
         table: compare(conninfo, source, entity, table)
-        for table in FILLED[source.system][entity]
+        for table in tables_of(source.system, entity)
     }
     return {table: difference for table, difference in found.items() if difference}
+
+
+def state_differences(conninfo: str, source: Crm, entity: str) -> list[str]:
+    """What the warehouse has wrong of merged and erased records; empty when nothing.
+
+    Every merged record must lead to its survivor, be a tombstone where there is a row,
+    and be nobody's parent; of an erased one nothing may be left but its id.
+    """
+    states = source.admin("GET", f"/{entity}/states")
+    own = FILLED[source.system][entity][0]
+    with psycopg.connect(conninfo) as conn:
+        redirects = dict(
+            conn.execute(
+                "SELECT source_id, survivor_source_id FROM warehouse.merged_records"
+                " WHERE source_system = %s AND unified_table = %s",
+                [source.system, own],
+            ).fetchall()
+        )
+        lost = {k for k in states["merged"] if redirects.get(k) != states["merged"][k]}
+        found = [f"merged {each}: {redirects.get(each)}" for each in sorted(lost)]
+        for ids, word in ((states["merged"], "merged"), (states["erased"], "erased")):
+            found += [
+                f"{word} {source_id}: {problem}"
+                for source_id, problem in _remains(conn, source, entity, list(ids))
+            ]
+        left = sql.SQL(
+            "SELECT source_id FROM raw.{} WHERE source_system = %s"
+            " AND source_id = ANY(%s) AND payload <> '{{}}'"
+        ).format(sql.Identifier(f"{source.system}_{entity}"))
+        rows = conn.execute(left, [source.system, states["erased"]]).fetchall()
+        return found + [f"erased {source_id}: payload" for (source_id,) in rows]
+
+
+def _remains(
+    conn: Any, source: Crm, entity: str, ids: list[str]
+) -> list[tuple[str, str]]:
+    """Ids that still live, or that children still name."""
+    own = FILLED[source.system][entity][0]
+    statements = {
+        "lives": sql.SQL(
+            "SELECT source_id FROM warehouse.{} WHERE NOT is_deleted"
+            " AND source_system = %s AND source_id = ANY(%s)"
+        ).format(sql.Identifier(own))
+    }
+    if own == "contacts":
+        for table in ("leads", *(table for table, _ in LINKS.values())):
+            statements[f"named in {table}"] = sql.SQL(
+                "SELECT contact_source_id FROM warehouse.{}"
+                " WHERE source_system = %s AND contact_source_id = ANY(%s)"
+            ).format(sql.Identifier(table))
+    return [
+        (source_id, problem)
+        for problem, statement in statements.items()
+        for (source_id,) in conn.execute(statement, [source.system, ids])
+    ]

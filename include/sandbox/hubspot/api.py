@@ -1,5 +1,6 @@
 """HubSpot's paths: which part of the store answers what."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -7,9 +8,10 @@ import orjson
 
 from include.sandbox.clock import Clock, iso_milliseconds
 from include.sandbox.faults import Fault
+from include.sandbox.hubspot import owners, pipelines
 from include.sandbox.hubspot.objects import batch_inputs
+from include.sandbox.hubspot.portal import definitions
 from include.sandbox.hubspot.problems import HubSpotError, problem, refused
-from include.sandbox.hubspot.properties import PROPERTIES, SINGULAR
 from include.sandbox.hubspot.query import parse_query
 from include.sandbox.hubspot.render import render
 from include.sandbox.hubspot.store import Store
@@ -17,6 +19,7 @@ from include.sandbox.messages import Answer, Request, json_answer
 from include.sandbox.records import Record
 
 _LONGEST_URL = 16_000
+_DATED = re.compile(r"20[0-9]{2}-[0-9]{2}")
 _Known = TypeVar("_Known")
 
 
@@ -50,6 +53,7 @@ class HubSpotApi:
         query = request.query
         match steps_below_root(request.path):
             case ["crm", "v3", "objects", entity]:
+                self._purge(entity)
                 objects = _known(self._store.objects, entity)
                 body, records = objects.page(query, faults)
                 self._shift(entity, records, faults)
@@ -58,10 +62,14 @@ class HubSpotApi:
                 objects = _known(self._store.objects, entity)
                 return Answer(200, objects.one(wire_id, query))
             case ["crm", "v3", "properties", entity]:
-                properties = _known(PROPERTIES, entity).values()
-                group = f"{SINGULAR[entity]}information"
-                results = [p.described(group) for p in properties]
-                return json_answer(200, {"results": results})
+                table = _known(self._store.tables, entity)
+                return json_answer(200, definitions(table, query))
+            case ["crm", "v3", "pipelines", "deals"]:
+                return json_answer(200, pipelines.listed(self._store.stages))
+            case ["crm", "v3", "owners"]:
+                return Answer(200, owners.page(self._store.owners, query))
+            case ["crm", "v3", "owners", wire_id]:
+                return Answer(200, owners.one(self._store.owners, wire_id, query))
         raise _no_such_path()
 
     def _post(self, request: Request, faults: list[Fault]) -> Answer:
@@ -74,6 +82,11 @@ class HubSpotApi:
             case ["crm", "v4", "associations", origin, target, "batch", "read"]:
                 return self._associated(origin, target, _call(request))
         raise _no_such_path()
+
+    def _purge(self, entity: str) -> None:
+        """Forget what was archived too long ago to be shown."""
+        if entity in self._store.tables:
+            self._store.tables[entity].purge(self._clock.now())
 
     def _search(self, entity: str, request: Request, faults: list[Fault]) -> Answer:
         search, call = _known(self._store.searches, entity), _call(request)
@@ -108,8 +121,15 @@ class HubSpotApi:
 
 
 def steps_below_root(path: str) -> list[str]:
-    """Segments of a path below ``/hubspot``."""
-    return path.strip("/").split("/")[1:]
+    """Segments of a path below ``/hubspot``, versions by date as the numbered ones.
+
+    ``/crm/objects/2026-03/…`` is what ``/crm/v3/objects/…`` was.
+    """
+    match steps := path.strip("/").split("/")[1:]:
+        case ["crm", area, version, *rest] if _DATED.fullmatch(version):
+            numbered = "v4" if area == "associations" else "v3"
+            return ["crm", numbered, area, *rest]
+    return steps
 
 
 def is_search(request: Request) -> bool:

@@ -15,13 +15,15 @@ Event = dict[str, Any]
 def events_of(move: Move) -> list[Event]:
     """Events of a move: one, or one per changed property; each lacks id and time."""
     kind = f"{SINGULAR[move.entity]}.{move.kind}"
-    about = {
+    about: Event = {
         "portalId": PORTAL_ID,
         "appId": APP_ID,
         "subscriptionType": kind,
         "objectId": move.record.key,
         "changeSource": "CRM_UI",
     }
+    if move.kind == "merge":
+        about |= move.more
     if move.kind != "propertyChange":
         return [{**about, "subscriptionId": crc32(kind.encode()) % 1_000_000}]
     return [

@@ -70,12 +70,13 @@ class SearchIndex:
         return [key for _, key in self._by_time[begin:end]]
 
     def _note(self, move: Move) -> None:
-        key = move.record.key
-        if move.kind == "deletion":
-            # Archived records are never found, however late search is.
+        for key in move.gone:
+            # Such records are never found, however late search is.
             self._drop_time(key)
             self.entries.pop(key, None)
             self.version += 1
+        key = move.record.key
+        if move.kind == "merge" or key in move.gone:
             return
         modified = round(move.record.modified * 1_000)
         entry = Indexed(modified, move.record.body)

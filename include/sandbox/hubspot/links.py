@@ -79,6 +79,24 @@ class Links:
         while self._among and self._drawn[key] == before:
             self._set(key, rng)
 
+    def move_contacts(self, losers: list[int], survivor: int) -> None:
+        """Give a contact what belonged to others."""
+        for drawn in self._drawn.values():
+            kinds = [drawn.pop(key) for key in losers if key in drawn]
+            if kinds:
+                kinds.append(drawn.get(survivor, ()))
+                drawn[survivor] = tuple(sorted({k for each in kinds for k in each}))
+        self._back = None
+
+    def move_children(self, losers: list[int], survivor: int) -> None:
+        """Give a deal or company the contacts of others."""
+        mine = dict(self._drawn.get(survivor, {}))
+        for key in losers:
+            for contact, kinds in self._drawn.get(key, {}).items():
+                mine.setdefault(contact, kinds)
+        self._drawn[survivor] = mine
+        self._back = None
+
     def contacts_of(self, key: int) -> Drawn:
         """Live contacts of a deal or company, by id."""
         if key not in self._children.live:

@@ -59,7 +59,11 @@ def unify_deal(
         return {
             "name": properties.get("dealname"),
             "status": properties.get("dealstage"),
+            "stage_source_id": f"{properties['pipeline']}:{properties['dealstage']}",
+            "user_source_id": properties.get("hubspot_owner_id"),
             "value": _money(properties.get("amount")),
+            "currency": properties.get("deal_currency_code"),
+            "home_value": _money(properties.get("hs_amount_in_home_currency")),
             "contact_source_id": None if first is None else str(first),
             "expected_close_at": _instant(properties.get("closedate")),
             **_dates(fields),

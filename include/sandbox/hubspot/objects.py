@@ -84,7 +84,9 @@ class Objects:
         Raises:
             HubSpotError: There are too many inputs, or one is none.
         """
-        names = shown_properties(self._entity, call.get("properties"))
+        names = shown_properties(
+            self._entity, call.get("properties"), self._table.readable()
+        )
         archived = call.get("archived") is True or query.get("archived") == "true"
         find = self._table.find_archived if archived else self._table.find
         found: dict[int, Record] = {}
@@ -109,7 +111,9 @@ class Objects:
         }
 
     def _shown(self, record: Record, query: Mapping[str, str]) -> bytes:
-        names = shown_properties(self._entity, _words(query, "properties"))
+        names = shown_properties(
+            self._entity, _words(query, "properties"), self._table.readable()
+        )
         body = self._table.shown(record, names)
         targets = _words(query, "associations")
         if not targets:

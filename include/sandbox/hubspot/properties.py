@@ -1,5 +1,6 @@
 """The properties that HubSpot's objects have, and which of them it shows unasked."""
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 
@@ -11,12 +12,14 @@ class Property(NamedTuple):
         label: What people see.
         kind: HubSpot's type: string, number, datetime, bool, enumeration.
         options: Value -> label of an enumeration.
+        sensitivity: Who may read it: non_sensitive, sensitive, highly_sensitive.
     """
 
     name: str
     label: str
     kind: str = "string"
     options: dict[str, str] | None = None
+    sensitivity: str = "non_sensitive"
 
     def described(self, group: str) -> dict[str, Any]:
         """As ``/crm/v3/properties`` answers it."""
@@ -34,7 +37,8 @@ class Property(NamedTuple):
             "options": options,
             "hidden": False,
             "calculated": False,
-            "hubspotDefined": self.name not in _CUSTOM,
+            "hubspotDefined": self.name in _STANDARD,
+            "dataSensitivity": self.sensitivity,
         }
 
 
@@ -42,6 +46,7 @@ _FIELD_TYPES = {
     "string": "text",
     "number": "number",
     "datetime": "date",
+    "date": "date",
     "bool": "booleancheckbox",
     "enumeration": "select",
 }
@@ -67,6 +72,10 @@ DEAL_STAGES = {
     "closedwon": "Closed won",
     "closedlost": "Closed lost",
 }
+#: Pipeline of deals -> its label.
+PIPELINES = {"default": "Sales pipeline", "renovation": "Renovation pipeline"}
+#: Id of the first owner, and how many there are.
+FIRST_OWNER, OWNERS = 51_000_995, 12
 INDUSTRIES = {
     "CONSTRUCTION": "Construction",
     "REAL_ESTATE": "Real estate",
@@ -74,6 +83,7 @@ INDUSTRIES = {
     "RETAIL": "Retail",
 }
 _COMMON = (
+    Property("hs_merged_object_ids", "Merged record IDs"),
     Property("createdate", "Create date", "datetime"),
     Property("hs_lastmodifieddate", "Last modified date", "datetime"),
     Property("hs_object_id", "Record ID", "number"),
@@ -93,6 +103,7 @@ _ALL: dict[str, tuple[Property, ...]] = {
         *_PLACE,
         Property("hs_lead_status", "Lead status", "enumeration", LEAD_STATUSES),
         Property("lastmodifieddate", "Last modified date", "datetime"),
+        Property("hs_calculated_merged_vids", "Merged contact IDs"),
         Property("project_interest", "Project interest", "enumeration"),
         Property("roof_age_years", "Age of the roof", "number"),
         Property("homeowner", "Owns the home", "bool"),
@@ -102,7 +113,10 @@ _ALL: dict[str, tuple[Property, ...]] = {
         Property("dealname", "Deal name"),
         Property("amount", "Amount", "number"),
         Property("dealstage", "Deal stage", "enumeration", DEAL_STAGES),
-        Property("pipeline", "Pipeline", "enumeration", {"default": "Sales pipeline"}),
+        Property("pipeline", "Pipeline", "enumeration", PIPELINES),
+        Property("hubspot_owner_id", "Deal owner", "enumeration"),
+        Property("deal_currency_code", "Currency", "enumeration"),
+        Property("hs_amount_in_home_currency", "Amount in home currency", "number"),
         Property("closedate", "Close date", "datetime"),
         Property("description", "Deal description"),
         Property("financing_requested", "Financing requested", "bool"),
@@ -120,6 +134,7 @@ _ALL: dict[str, tuple[Property, ...]] = {
 PROPERTIES: dict[str, dict[str, Property]] = {
     entity: {p.name: p for p in properties} for entity, properties in _ALL.items()
 }
+_STANDARD = frozenset(p.name for of in _ALL.values() for p in of) - _CUSTOM
 #: Object type -> its name in the singular.
 SINGULAR = {"contacts": "contact", "deals": "deal", "companies": "company"}
 #: Object type -> the property that says when a record was last changed.
@@ -144,15 +159,17 @@ DEFAULT: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def shown_properties(entity: str, asked: list[str] | None) -> tuple[str, ...]:
+def shown_properties(
+    entity: str, asked: list[str] | None, known: Container[str]
+) -> tuple[str, ...]:
     """Names that an answer shows, in its order; unknown ones are left out.
 
     Args:
         entity: Object type.
         asked: Names as asked; None or empty for HubSpot's default.
+        known: Properties that there are, and that may be read.
     """
     if not asked:
         return DEFAULT[entity]
     always = ("createdate", "hs_object_id", MODIFIED[entity])
-    known = PROPERTIES[entity]
     return tuple(sorted({name for name in asked if name in known}.union(always)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -17,9 +18,11 @@ from include.sandbox.hubspot.mapping import (
 )
 from include.sandbox.hubspot.properties import (
     DEAL_STAGES,
+    FIRST_OWNER,
     INDUSTRIES,
     LEAD_STATUSES,
     MODIFIED,
+    OWNERS,
 )
 from include.sandbox.hubspot.render import render
 from include.sandbox.population import person, phone_digits, spelled
@@ -28,6 +31,8 @@ from include.sandbox.records import Birth, Blueprint, Defect, Fields
 #: Ids grow by a digit among the first records: order as text is not that of numbers.
 FIRST_CONTACT, FIRST_DEAL, FIRST_COMPANY = 99_901, 9_951, 991
 _PHONE_FORMS = ("+1{a}{b}{c}", "({a}) {b}-{c}", "{a}-{b}-{c}", "{a}{b}{c}")
+#: Currency of a deal -> what the company, which counts in USD, gets for one.
+_RATES = {"USD": Decimal(1), "CAD": Decimal("0.73")}
 _TRADES = ("Roofing", "Windows", "Remodeling", "Property Care", "Exteriors")
 
 
@@ -80,11 +85,14 @@ def deals(
             "dealname": f"{rng.choice(words.PRODUCTS).title()} #{birth.index + 1}",
             "amount": _amount(rng),
             "dealstage": rng.choice(tuple(DEAL_STAGES)),
-            "pipeline": "default",
+            "pipeline": "renovation" if birth.index % 3 == 0 else "default",
             "closedate": _close(rng, birth.created),
             "description": rng.choice((*words.REMARKS, None)),
             "financing_requested": rng.choice(("true", "false")),
+            "hubspot_owner_id": _owner(birth.index),
+            "deal_currency_code": "CAD" if birth.index % 4 == 0 else "USD",
         }
+        _convert(own)
         return _record("deals", birth, own)
 
     def touch(fields: Fields, rng: Random, modified: datetime, clean: bool) -> None:
@@ -92,6 +100,7 @@ def deals(
         _other(properties, "dealstage", DEAL_STAGES, rng)
         if clean and rng.random() < 0.5:
             properties["amount"] = _amount(rng)
+            _convert(properties)
         stamp("deals", fields, modified)
 
     return _blueprint(
@@ -180,6 +189,17 @@ def _amount(rng: Random) -> str | None:
     if draw < 0.08:
         return rng.choice((None, ""))
     return str(whole) if draw < 0.8 else f"{whole}.{rng.choice(('5', '99', '00'))}"
+
+
+def _convert(deal: Fields) -> None:
+    """What HubSpot makes of the amount in the company's own currency."""
+    rate, amount = _RATES[deal["deal_currency_code"]], deal["amount"]
+    home = str(round(Decimal(amount) * rate, 2)) if amount else amount
+    deal["hs_amount_in_home_currency"] = home
+
+
+def _owner(index: int) -> str | None:
+    return None if index % 7 == 0 else str(FIRST_OWNER + index % OWNERS)
 
 
 def _close(rng: Random, created: datetime) -> str | None:

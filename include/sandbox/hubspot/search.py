@@ -67,7 +67,7 @@ class Search:
             following = after
         if "lying_total" in kinds:
             total = max(0, total + kinds["lying_total"].options.get("delta", 1))
-        names = shown_properties(self._entity, query.properties)
+        names = shown_properties(self._entity, query.properties, self._table.readable())
         bodies = [self._shown(key, names) for key in shown]
         return listing(bodies, _text(following), total), shown
 

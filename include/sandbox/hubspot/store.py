@@ -2,6 +2,7 @@
 
 from include.sandbox.clock import Clock
 from include.sandbox.hubspot import links as associated
+from include.sandbox.hubspot import owners, pipelines
 from include.sandbox.hubspot import records as entities
 from include.sandbox.hubspot.associations import Associations
 from include.sandbox.hubspot.links import Draw, Drawn, Links
@@ -36,6 +37,8 @@ class Store:
             entities.companies(self._company_contacts), people // 10
         )
         self.tables = {t.blueprint.name: t for t in (contacts, deals, companies)}
+        self.stages = pipelines.stages()
+        self.owners = owners.owners(settings.seed)
         seed = f"{settings.seed}/hubspot/links"
         self.links = {
             entity: Links(self.tables[entity], contacts, f"{seed}/{entity}", draw)

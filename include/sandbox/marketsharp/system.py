@@ -69,8 +69,9 @@ class MarketSharp(EntityApi):
             )
         self._counted_lists = value
 
-    def refuse_credentials(self) -> Answer:
+    def refuse_credentials(self, request: Request) -> Answer:
         """A key in a header has no challenge."""
+        del request
         return self.problem(401, "missing or wrong API key")
 
     def refuse_quota(self, request: Request, refusal: Refusal) -> Answer:

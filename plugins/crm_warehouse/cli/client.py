@@ -3,6 +3,7 @@
 from crm_warehouse.cli.connection import find
 from crm_warehouse.clients import registry
 from crm_warehouse.clients.interface import ClientFactory
+from crm_warehouse.clients.oauth import TokenStore
 from crm_warehouse.spec import Source
 
 
@@ -10,6 +11,15 @@ def client_factory(source: Source) -> ClientFactory:
     """What builds the source's client around a gate.
 
     Raises:
-        ConfigurationError: The connection is missing, or has no password or URL.
+        ConfigurationError: The connection is missing, or has no password or URL; with
+            OAuth also the warehouse's, which keeps the tokens.
     """
-    return registry.client_factory(source, find(source.connection))
+    return registry.client_factory(source, find(source.connection), _token_store)
+
+
+def _token_store() -> TokenStore:
+    # Only here: few connections log in by OAuth.
+    from crm_warehouse.cli.warehouse import warehouse_conninfo
+    from crm_warehouse.engine.oauth_tokens import StoredTokens
+
+    return StoredTokens(warehouse_conninfo())

@@ -15,9 +15,12 @@ from crm_warehouse.cli.parser import parse
 COMMANDS = {
     "sync": "sync",
     "webhooks merge": "webhooks",
+    "erase": "erase",
     "preview": "preview",
     "validate": "validate",
     "migrate": "migrate",
+    "reconcile": "reconcile",
+    "forecast": "forecast",
     "maintain": "maintain",
     "quarantine list": "quarantine_list",
     "quarantine retry": "quarantine_retry",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from crm_warehouse.cli import arguments
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.words import hint
-from crm_warehouse.spec import GUARDS, MODES, ON_ERRORS, VIAS
+from crm_warehouse.spec import EXTENTS, GUARDS, MODES, ON_ERRORS, VIAS
 
 PROGRAM = "python -m crm_warehouse"
 LEVELS = ("debug", "info", "warning", "error")
@@ -92,11 +92,14 @@ def build() -> Parser:
     )
     commands = parser.add_commands()
     _sync(_command(commands, "sync", "load one entity of one source"))
+    _reconcile(_command(commands, "reconcile", "compare a source with the warehouse"))
+    _forecast(_command(commands, "forecast", "say what a full load will cost"))
     _preview(_command(commands, "preview", "show how records map, write nothing"))
     _validate(_command(commands, "validate", "check source files and tables"))
     _command(commands, "migrate", "bring the tables of the warehouse up to date")
     _maintain(_command(commands, "maintain", "heal what is stuck, delete what is old"))
     _webhooks(commands)
+    _erase(_command(commands, "erase", "erase a person's record for good"))
     _quarantine(commands)
     _rules(commands)
     _connections(commands)
@@ -191,6 +194,31 @@ _BATCH_SIZE = "records asked for per request, 1 to 1000, at most what the API al
 _RESTART = "begin anew instead of resuming a job that died"
 
 
+def _reconcile(parser: Parser) -> None:
+    _source(parser)
+    add = parser.add_argument
+    add("--entity", metavar="NAME", help="entity or an alias; without it, all of them")
+    add("--repair", action="store_true", help="merge what differs, mark what is gone")
+    only = arguments.one_of(EXTENTS)
+    help_ = "what is compared (default: records, with all they have)"
+    add("--only", type=only, metavar=_choice(EXTENTS), default="records", help=help_)
+    add("--restart", action="store_true", help=_RESTART)
+    _override(parser)
+    _max_wait(parser)
+
+
+def _forecast(parser: Parser) -> None:
+    _source(parser)
+    add = parser.add_argument
+    add("--entity", metavar="NAME", help="entity or an alias; without it, all of them")
+    add("--batch-size", type=arguments.positive, metavar="N", help=_BATCH_SIZE)
+    help_ = "longest wait for quota that is all right (default: none)"
+    add(
+        "--max-wait", type=arguments.seconds, default=0.0, metavar="SECONDS", help=help_
+    )
+    add("--json", action="store_true", help="one JSON object instead of text")
+
+
 def _preview(parser: Parser) -> None:
     _what(parser)
     add = parser.add_argument
@@ -224,6 +252,13 @@ def _validate(parser: Parser) -> None:
 
 def _maintain(parser: Parser) -> None:
     parser.add_argument("--source", metavar="NAME", help="this source only")
+
+
+def _erase(parser: Parser) -> None:
+    _what(parser)
+    add = parser.add_argument
+    add("--id", required=True, metavar="ID", help="the record's id in the source")
+    add("--yes", action="store_true", help="do it; without, only show what would go")
 
 
 def _webhooks(commands: "_Commands") -> None:

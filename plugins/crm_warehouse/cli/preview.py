@@ -117,6 +117,9 @@ class _UncountedGate:
     def hold(self, seconds: float, reason: str, kind: str = "") -> None:
         """Tell nobody: that needs the warehouse."""
 
+    def seconds_of_day_left(self) -> float | None:
+        """Not known here."""
+
     def learn(self, allowances: Sequence[Allowance]) -> None:
         """Nothing is counted."""
 

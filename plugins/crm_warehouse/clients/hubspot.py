@@ -4,15 +4,22 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from crm_warehouse.clients.auth import TokenSource
+from crm_warehouse.clients.cost import pages_of
+from crm_warehouse.clients.hubspot_batches import BATCH, is_id, key_of
+from crm_warehouse.clients.hubspot_directories import directory_pages, iter_directory
 from crm_warehouse.clients.hubspot_list import ListWalk, properties_query
-from crm_warehouse.clients.hubspot_objects import Objects, is_id, key_of
+from crm_warehouse.clients.hubspot_objects import Objects
 from crm_warehouse.clients.hubspot_search import (
     EARLIEST,
     MAX_LIMIT,
     SearchWalk,
     Span,
+    check_changed_property,
 )
-from crm_warehouse.clients.interface import Found, Gate, Page, Window
+from crm_warehouse.clients.hubspot_states import find_fates, iter_archived
+from crm_warehouse.clients.hubspot_ways import LANE_REQUESTS, LIST_RECORDS, Way
+from crm_warehouse.clients.interface import Cost, Found, Gate, Page, Property, Window
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.transport import Transport
 from crm_warehouse.spec import Entity, Source
@@ -31,7 +38,7 @@ class HubSpotClient(RestClient):
         source: Source,
         *,
         base_url: str,
-        token: str,
+        token: str | TokenSource,
         gate: Gate,
         transport: Transport,
     ) -> None:
@@ -50,31 +57,81 @@ class HubSpotClient(RestClient):
     ) -> Iterator[Page]:
         """All pages of the window; see :class:`SourceClient`.
 
-        Without a start the whole list, which has no total; else a search, whose pages
-        may be larger than asked for.
+        Without a start the whole list, which has no total, or everything in lanes;
+        else a search, whose pages may be larger than asked for.
         """
         paging = self._source.paging
+        if "properties" not in entity.endpoints:
+            yield from iter_directory(
+                self._request_path,
+                entity,
+                paging,
+                checkpoint=checkpoint,
+                page_size=page_size,
+            )
+            return
+        check_changed_property(entity)
         size = max(1, min(page_size, paging.max_size))
-        if window.since is None or entity.since_param is None:
+        since = window.since if entity.since_param is not None else None
+        walk = self._search(entity, self._span(since, window.until), size)
+        if since is None and not self._reads_in_lanes(entity, walk, checkpoint):
             listed = ListWalk(self._request_path, self._objects, entity, paging, size)
             yield from listed.pages(checkpoint)
             return
-        walk = SearchWalk(
+        yield from walk.pages(checkpoint)
+
+    def _search(self, entity: Entity, span: Span, size: int) -> SearchWalk:
+        return SearchWalk(
             self._request_path,
             self._objects,
             entity,
-            paging.next_path,
-            self._span(window.since, window.until),
+            self._source.paging.next_path,
+            span,
             self._source.overlap,
-            # Searches are the scarcest requests: whoever asks for all that a list
-            # gives gets all that a search gives.
-            MAX_LIMIT if size == paging.max_size else size,
+            self._search_limit(size),
+            self._source.in_flight,
         )
-        yield from walk.pages(checkpoint)
 
-    def _span(self, since: datetime, until: datetime | None) -> Span:
+    def _search_limit(self, size: int) -> int:
+        # Searches are the scarcest requests: whoever asks for all that a list gives
+        # gets all that a search gives.
+        return MAX_LIMIT if size == self._source.paging.max_size else size
+
+    def _span(self, since: datetime | None, until: datetime | None) -> Span:
+        until = until or self._gate.now()
+        if since is None:
+            return Span(None, until)
         since = max(since, EARLIEST)
-        return Span(since, max(since, until or self._gate.now()))
+        return Span(since, max(since, until))
+
+    def _reads_in_lanes(
+        self, entity: Entity, walk: SearchWalk, checkpoint: dict[str, Any] | None
+    ) -> bool:
+        """Whether everything is read in lanes, rather than as one list.
+
+        A walk goes on as it began. A new one asks what a list of this length costs.
+        """
+        if checkpoint is not None:
+            return "search" in checkpoint
+        if self._source.in_flight == 1 or entity.created_param is None:
+            return False
+        names = self._objects.property_names(entity)
+        answer = walk.count()
+        trip = (self._gate.now() - answer.observed_at).total_seconds()
+        return self._is_faster_in_lanes(entity, names, answer.value.total, trip)
+
+    def _is_faster_in_lanes(
+        self, entity: Entity, names: list[str], total: int, trip: float
+    ) -> bool:
+        if total <= LIST_RECORDS:
+            return False
+        beside = len(entity.associations)
+        as_list = Way(beside + (1 if properties_query(names) else 2), at_once=1)
+        in_lanes = Way(beside + LANE_REQUESTS, at_once=self._source.in_flight)
+        quotas = self._source.quotas
+        return in_lanes.pages_per_second(trip, quotas) > as_list.pages_per_second(
+            trip, quotas
+        )
 
     def fetch(self, entity: Entity, source_id: str) -> dict[str, Any] | None:
         """One record by id; see :class:`RestClient`.
@@ -83,6 +140,8 @@ class HubSpotClient(RestClient):
         """
         if not is_id(source_id):
             return None
+        if "properties" not in entity.endpoints:
+            return super().fetch(entity, source_id)
         query = properties_query(self._objects.property_names(entity))
         answer = self._ask_for(
             entity, source_id, query or {"properties": "hs_object_id"}
@@ -99,10 +158,67 @@ class HubSpotClient(RestClient):
 
         For a merged record its survivor comes, under the survivor's id.
         """
+        if "read" not in entity.endpoints:
+            return super().fetch_many(entity, source_ids)
         begun, sent = self._gate.now(), self._request_path.sent
         ids = dict.fromkeys(filter(is_id, source_ids))
         records = {key_of(each): each for each in self._objects.read(entity, ids)}
         found = list(records.values())
         missing = [each for each in dict.fromkeys(source_ids) if each not in records]
+        merged, archived = find_fates(self._request_path, entity, source_ids, records)
         self._objects.finish(entity, found)
-        return Found(found, missing, begun, self._request_path.sent - sent)
+        spent = self._request_path.sent - sent
+        return Found(found, missing, begun, spent, merged, archived)
+
+    def iter_archived(self, entity: Entity) -> Iterator[dict[str, datetime]]:
+        """What the portal archived and has not yet forgotten; see the interface."""
+        if "read" in entity.endpoints:
+            yield from iter_archived(self._request_path, entity, self._source.paging)
+
+    def cost(self, entity: Entity, page_size: int, known: int | None) -> Cost:
+        """What a full load costs, as a list or in lanes; see the interface."""
+        if "properties" not in entity.endpoints:
+            pages = directory_pages(entity, known or 0, self._source.paging.max_size)
+            return Cost(known, pages, 0, 1, 0.0, 0, exact=False)
+        sent = self._request_path.sent
+        size = max(1, min(page_size, self._source.paging.max_size))
+        names = self._objects.property_names(entity)
+        answer = self._search(entity, self._span(None, None), size).count()
+        total = answer.value.total
+        trip = (self._gate.now() - answer.observed_at).total_seconds()
+        asks_first = self._source.in_flight > 1 and entity.created_param is not None
+        lanes = asks_first and self._is_faster_in_lanes(entity, names, total, trip)
+        searches = int(asks_first)
+        batches = pages_of(total, BATCH) * len(entity.associations) if total else 0
+        if lanes:
+            searches += pages_of(total, self._search_limit(size)) + 1
+            # Of the lanes that a walk may have half are cut; each ends with a page, its
+            # parts and their associations half full.
+            ends = self._source.in_flight // 2 * (2 + len(entity.associations)) // 4
+            requests = searches + pages_of(total, BATCH) + ends
+        else:
+            listed = pages_of(total, size)
+            requests = searches + (listed if properties_query(names) else 2 * listed)
+        return Cost(
+            records=total,
+            requests=1 + requests + batches,
+            searches=searches,
+            in_flight=self._source.in_flight if lanes else 1,
+            trip_seconds=trip,
+            spent=self._request_path.sent - sent,
+            exact=True,
+        )
+
+    def read_associations(
+        self, entity: Entity, source_ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Associations alone, a hundred records a request; see the interface."""
+        bare: dict[str, dict[str, Any]] = {
+            each: {"id": each, "properties": {}} for each in source_ids
+        }
+        self._objects.finish(entity, list(bare.values()))
+        return {each: record["associations"] for each, record in bare.items()}
+
+    def properties(self, entity: Entity) -> list[Property]:
+        """What records may have, asked once; see :class:`PropertyReader`."""
+        return self._objects.properties(entity)

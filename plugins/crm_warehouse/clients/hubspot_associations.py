@@ -23,6 +23,8 @@ _Found = dict[tuple[str, int], dict[str, Any]]
 class Associations:
     """Reads associations for many records at once, all pages of each.
 
+    Several threads may use it at once.
+
     Args:
         request_path: Sends the requests.
     """
@@ -30,7 +32,6 @@ class Associations:
     def __init__(self, request_path: RequestPath) -> None:
         self._request_path = request_path
         self._batch = _BATCH
-        self._followed: set[tuple[str, str]] = set()
 
     def read(self, path: str, ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """Associations of records, the primary one first.
@@ -48,17 +49,21 @@ class Associations:
         """
         found: dict[str, _Found] = {source_id: {} for source_id in ids}
         waiting: list[_Input] = [{"id": source_id} for source_id in found]
-        self._followed.clear()
+        followed: set[tuple[str, str]] = set()
         while waiting:
             batch, waiting = waiting[: self._batch], waiting[self._batch :]
-            waiting += self._ask(path, batch, found)
+            waiting += self._ask(path, batch, found, followed)
         return {
             source_id: sorted(each.values(), key=_order)
             for source_id, each in found.items()
         }
 
     def _ask(
-        self, path: str, batch: list[_Input], found: dict[str, _Found]
+        self,
+        path: str,
+        batch: list[_Input],
+        found: dict[str, _Found],
+        followed: set[tuple[str, str]],
     ) -> list[_Input]:
         """Ask once.
 
@@ -72,15 +77,15 @@ class Associations:
         except RequestRefusedError as error:
             if error.status != 400 or len(batch) == 1:
                 raise
-            self._batch = len(batch) // 2
+            self._batch = min(self._batch, len(batch) // 2)
             return batch
         following = []
         for source_id, (associations, after) in answer.value.items():
             found[source_id].update(associations)
             if after is not None:
-                if (source_id, after) in self._followed:
+                if (source_id, after) in followed:
                     raise TransientSourceError(f"{path}: the source repeats a cursor")
-                self._followed.add((source_id, after))
+                followed.add((source_id, after))
                 following.append({"id": source_id, "after": after})
         return following
 

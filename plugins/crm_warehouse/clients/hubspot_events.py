@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crm_warehouse.clients.decoding import decode_json
-from crm_warehouse.clients.hubspot_objects import is_id
+from crm_warehouse.clients.hubspot_batches import is_id
 from crm_warehouse.clients.webhook_events import MalformedDeliveryError, WebhookEvent
 from crm_warehouse.errors import TransientSourceError
 
@@ -84,10 +84,17 @@ def parse_events(
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """A record that an event is about: our entity, and its id as it came."""
+    """A record that an event is about: our entity, and its id as it came.
+
+    Attributes:
+        merged_into: Id of the record that took its place.
+        erases: The record was erased for the sake of privacy.
+    """
 
     entity_type: str | None
     source_id: Any
+    merged_into: str | None = None
+    erases: bool = False
 
 
 def _parse(event: Any, accounts: dict[str, str | None]) -> Iterator[WebhookEvent]:
@@ -114,13 +121,25 @@ def _subjects(event: dict[str, Any], event_type: str) -> list[_Subject]:
     if action == "associationChange":
         ends = _ends(event, own)
         return [end for end in ends if end.entity_type] or [_Subject(None, None)]
-    named = [event.get("objectId")]
     if action == "merge":
-        merged = event.get("mergedObjectIds")
-        named = [event.get("primaryObjectId"), event.get("newObjectId"), *named]
-        named += merged if isinstance(merged, list) else [merged]
-    given = [_text(value) for value in named if value is not None]
-    return [_Subject(own, source_id) for source_id in given or [""]]
+        return _merged(event, own)
+    erases = action == "privacyDeletion"
+    return [_Subject(own, _text(event.get("objectId")), erases=erases)]
+
+
+def _merged(event: dict[str, Any], own: str | None) -> list[_Subject]:
+    """All records of a merge; in newer accounts the survivor is a new one."""
+    primary, merged = event.get("primaryObjectId"), event.get("mergedObjectIds")
+    new = event.get("newObjectId")
+    named = [primary, new, event.get("objectId")]
+    named += merged if isinstance(merged, list) else [merged]
+    given = dict.fromkeys(_text(value) for value in named if value is not None)
+    survivor = _text(primary if new is None else new)
+    into = survivor if is_id(survivor) else None
+    return [
+        _Subject(own, each, None if each == survivor else into)
+        for each in given or [""]
+    ]
 
 
 def _ends(event: dict[str, Any], own: str | None) -> list[_Subject]:
@@ -155,6 +174,8 @@ def _event(
         # ASCII, for texts may hold what UTF-8 cannot.
         dedupe_key=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
         problem=problem,
+        merged_into=subject.merged_into,
+        erases=subject.erases,
     )
 
 

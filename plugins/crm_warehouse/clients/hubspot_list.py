@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from crm_warehouse.clients.hubspot_objects import Objects, key_of
+from crm_warehouse.clients.hubspot_batches import key_of
+from crm_warehouse.clients.hubspot_objects import Objects
 from crm_warehouse.clients.interface import Page
 from crm_warehouse.clients.listing import read_listing, value_at
 from crm_warehouse.clients.request_path import Answer, RequestPath

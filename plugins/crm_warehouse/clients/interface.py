@@ -1,9 +1,9 @@
 """What the engine and a client say to each other."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.tally import Tally
@@ -38,6 +38,7 @@ class Page:
         requests: Requests this page cost, repetitions included.
         indexed: The records come from an index that may be late, so that they say
             nothing about whether a record that was deleted lives again.
+        way: How they were found: in a list, or by a search, whose index may be late.
     """
 
     records: list[Any]
@@ -47,6 +48,7 @@ class Page:
     total: int | None
     requests: int
     indexed: bool = False
+    way: Literal["list", "search"] = "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,54 @@ class Found:
         missing: Ids asked for that do not exist.
         observed_at: Aware instant at which the first request was sent.
         requests: Requests this cost, repetitions included.
+        merged: Those of the missing that the source merged -> id of the record that
+            it has in their place.
+        archived: Those of the missing that the source archived -> when it did.
     """
 
     records: list[Any]
     missing: list[str]
     observed_at: datetime
     requests: int
+    merged: dict[str, str] = field(default_factory=dict)
+    archived: dict[str, datetime] = field(default_factory=dict)
+
+
+class Property(NamedTuple):
+    """Something that records of an entity may have, as the source describes it.
+
+    Attributes:
+        name: Its name in the records, which never changes.
+        type: The source's word for its type; empty when it tells none.
+        label: What people see; likewise.
+    """
+
+    name: str
+    type: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The requests of one full load that meets no fault and misses no record.
+
+    Attributes:
+        records: Records that the source has; None: nobody knows.
+        requests: Requests of the load, searches included.
+        searches: Those of them that are searches.
+        in_flight: How many of them are under way at a time.
+        trip_seconds: How long an answer takes, by what finding this out took.
+        spent: Requests that finding this out took.
+        exact: Whether the source told the number; else it is what the warehouse holds.
+    """
+
+    records: int | None
+    requests: int
+    searches: int
+    in_flight: int
+    trip_seconds: float
+    spent: int
+    exact: bool
 
 
 class Gate(Protocol):
@@ -109,6 +153,9 @@ class Gate(Protocol):
             reason: What the source said, for people.
             kind: Only requests of this kind; empty: every request.
         """
+
+    def seconds_of_day_left(self) -> float | None:
+        """Seconds until the account's quotas of a day begin anew; None: not known."""
 
     def learn(self, allowances: Sequence[Allowance]) -> None:
         """Hear what an answer tells of the account's quotas.
@@ -174,8 +221,82 @@ class SourceClient(Protocol):
             QuotaWaitError: Quota is used up for long.
         """
 
+    def time_zone(self) -> str | None:
+        """Name of the account's time zone, or None when it tells none.
+
+        Raises:
+            SourceError: As of :meth:`iter_pages`.
+            QuotaWaitError: Quota is used up for long.
+        """
+
     def close(self) -> None:
         """Give back connections."""
+
+
+@runtime_checkable
+class PropertyReader(Protocol):
+    """A client whose source describes its records."""
+
+    def properties(self, entity: Entity) -> list[Property]:
+        """What records of the entity may have, by name; asked once.
+
+        Only of an entity with an endpoint ``properties``.
+
+        Raises:
+            SourceError: As of :meth:`SourceClient.iter_pages`.
+            QuotaWaitError: Quota is used up for long.
+        """
+
+
+@runtime_checkable
+class AssociationReader(Protocol):
+    """A client that reads which records belong to which, without the records."""
+
+    def read_associations(
+        self, entity: Entity, source_ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Associations of records, whose time of change they do not move.
+
+        Returns:
+            For each id, the same object as ``associations`` of a record of a page.
+
+        Raises:
+            SourceError: As of :meth:`SourceClient.iter_pages`.
+            QuotaWaitError: Quota is used up for long.
+        """
+
+
+@runtime_checkable
+class ArchiveReader(Protocol):
+    """A client of a source that keeps apart what it archived."""
+
+    def iter_archived(self, entity: Entity) -> Iterator[dict[str, datetime]]:
+        """Ids of all archived records and when they were archived, page by page.
+
+        Nothing for an entity without an archive.
+
+        Raises:
+            SourceError: As of :meth:`SourceClient.iter_pages`.
+            QuotaWaitError: Quota is used up for long.
+        """
+
+
+@runtime_checkable
+class CostReader(Protocol):
+    """A client that can say beforehand what a full load will cost."""
+
+    def cost(self, entity: Entity, page_size: int, known: int | None) -> Cost:
+        """What a full load of an entity costs, were it begun now.
+
+        Args:
+            entity: What would be loaded.
+            page_size: Records that would be asked for per request.
+            known: Records that the warehouse holds, for a source that tells no number.
+
+        Raises:
+            SourceError: As of :meth:`SourceClient.iter_pages`.
+            QuotaWaitError: Quota is used up for long.
+        """
 
 
 #: Builds the client of a job around the job's gate.

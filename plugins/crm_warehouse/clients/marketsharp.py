@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from crm_warehouse.clients.auth import ApiKeyAuth, Auth
+from crm_warehouse.clients.auth import ApiKeyAuth, Auth, TokenSource
 from crm_warehouse.clients.listing import Listing, read_xml_listing
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.spec import Entity
@@ -25,7 +25,7 @@ class MarketSharpClient(RestClient):
 
         return decode_xml(body, content_type)
 
-    def make_auth(self, base_url: str, token: str) -> Auth:
+    def make_auth(self, base_url: str, token: str | TokenSource) -> Auth:
         """How this API wants to be shown the key."""
         return ApiKeyAuth(base_url, token)
 

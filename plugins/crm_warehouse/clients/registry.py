@@ -1,14 +1,19 @@
 """Which client speaks to which source. Light to import: no HTTP library is loaded."""
 
+from collections.abc import Callable
+
 from crm_warehouse import connections
 from crm_warehouse.clients.activeprospect import ActiveProspectClient
+from crm_warehouse.clients.auth import TokenSource
 from crm_warehouse.clients.genius import GeniusClient
 from crm_warehouse.clients.hubspot import HubSpotClient
 from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
 from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
 from crm_warehouse.clients.marketsharp import MarketSharpClient
+from crm_warehouse.clients.oauth import OAuthTokens, TokenStore
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.webhook_events import WebhookParser
+from crm_warehouse.connections.oauth import OAuthSettings, oauth_settings
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Source
 
@@ -39,14 +44,14 @@ def client_class(source: Source) -> type[RestClient]:
 
 
 def build_client(
-    source: Source, *, base_url: str, token: str, gate: Gate
+    source: Source, *, base_url: str, token: str | TokenSource, gate: Gate
 ) -> SourceClient:
     """Client of a source, ready to send.
 
     Args:
         source: Definition of the source.
         base_url: The connection's host, or ``source.base_url``.
-        token: The connection's password.
+        token: The connection's password; or what gives the token to be sent now.
         gate: Grants quota, tells the time, and waits.
 
     Raises:
@@ -60,18 +65,26 @@ def build_client(
     return make(source, base_url=base_url, token=token, gate=gate, transport=transport)
 
 
-def client_factory(source: Source, connection: connections.Connection) -> ClientFactory:
+def client_factory(
+    source: Source,
+    connection: connections.Connection,
+    open_store: Callable[[], TokenStore],
+) -> ClientFactory:
     """What builds the source's client around a job's gate.
 
     Args:
         source: Definition of the source.
         connection: Its host is the whole base URL (empty: the one of the YAML), its
-            password the key or token.
+            password the key or token. A ``refresh_token`` in its extra means OAuth
+            instead.
+        open_store: Where OAuth's tokens are kept; called for such connections only.
 
     Raises:
         ConfigurationError: The connection has no password, or a bad URL.
     """
     base_url = connections.base_url(connection, source.base_url)
+    if (settings := oauth_settings(connection)) is not None:
+        return _oauth_factory(source, base_url, settings, open_store())
     token = connection.password
     if not token:
         raise ConfigurationError(
@@ -82,5 +95,19 @@ def client_factory(source: Source, connection: connections.Connection) -> Client
     # A closure, not functools.partial: a partial shows the token in its repr.
     def open_client(gate: Gate) -> SourceClient:
         return build_client(source, base_url=base_url, token=token, gate=gate)
+
+    return open_client
+
+
+def _oauth_factory(
+    source: Source, base_url: str, settings: OAuthSettings, store: TokenStore
+) -> ClientFactory:
+    def open_client(gate: Gate) -> SourceClient:
+        from crm_warehouse.clients.requests_transport import RequestsTransport
+
+        seconds = source.timeout_seconds
+        transport = RequestsTransport(settings.token_url, timeout_seconds=seconds)
+        tokens = OAuthTokens(settings, store, transport)
+        return build_client(source, base_url=base_url, token=tokens, gate=gate)
 
     return open_client

@@ -1,20 +1,25 @@
 """What clients of REST APIs have in common: lists in pages, records by id."""
 
 import contextlib
+import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from crm_warehouse.clients.auth import Auth, BearerAuth
+from crm_warehouse.clients.auth import Auth, BearerAuth, TokenSource
+from crm_warehouse.clients.cost import overlapping_pages_of, pages_of
 from crm_warehouse.clients.cursor import walk_cursor_pages
 from crm_warehouse.clients.decoding import decode_json
-from crm_warehouse.clients.interface import Found, Gate, Page, Window
+from crm_warehouse.clients.interface import Cost, Found, Gate, Page, Window
 from crm_warehouse.clients.listing import Listing, read_listing, value_at
 from crm_warehouse.clients.paging import walk_numbered_pages
 from crm_warehouse.clients.request_path import Answer, RequestPath
 from crm_warehouse.clients.transport import Transport
 from crm_warehouse.errors import (
+    AuthenticationError,
     ConfigurationError,
     RequestRefusedError,
     SourceError,
@@ -27,6 +32,9 @@ _WALKERS = {"number": walk_numbered_pages, "cursor": walk_cursor_pages}
 _GONE_STATUSES = (404, 410)
 #: Ids that an address would swallow: even quoted, HTTP libraries resolve the dots.
 _NO_PATH_SEGMENTS = ("", ".", "..")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9+_/-]{0,60}")
+
+_log = logging.getLogger(__name__)
 
 
 class RestClient:
@@ -35,7 +43,7 @@ class RestClient:
     Args:
         source: Definition of the source.
         base_url: Where its API lives.
-        token: API key or access token.
+        token: API key or access token; or what gives the one to be sent now.
         gate: Grants quota, tells the time, and waits.
         transport: Sends one request.
 
@@ -54,7 +62,7 @@ class RestClient:
         source: Source,
         *,
         base_url: str,
-        token: str,
+        token: str | TokenSource,
         gate: Gate,
         transport: Transport,
     ) -> None:
@@ -79,7 +87,7 @@ class RestClient:
         """
         return decode_json(body, content_type)
 
-    def make_auth(self, base_url: str, token: str) -> Auth:
+    def make_auth(self, base_url: str, token: str | TokenSource) -> Auth:
         """How this API wants to be shown the token."""
         return BearerAuth(base_url, token)
 
@@ -154,6 +162,43 @@ class RestClient:
             requests=sum(a.requests for a in found) + len(answers) - len(found),
         )
 
+    def time_zone(self) -> str | None:
+        """Name of the account's time zone; see :class:`SourceClient`."""
+        path = self._source.account_path
+        if path is None:
+            return None
+        try:
+            return self._request_path.get(path, {}, _read_time_zone).value
+        except (RequestRefusedError, AuthenticationError) as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise
+            _log.warning("%s; its time zone stays unknown", error)
+            return None
+
+    def cost(self, entity: Entity, page_size: int, known: int | None) -> Cost:
+        """What a full load costs; see :class:`CostReader`."""
+        paging, begun = self._source.paging, self._gate.now()
+        params = {paging.size_param: "1"}
+        if paging.style == "number":
+            params[paging.page_param] = "1"
+        answer = self._request_path.get(
+            entity.path, params, lambda decoded: self.read_list(entity, decoded)
+        )
+        total, size = answer.value.total, max(1, min(page_size, paging.max_size))
+        counted = total is not None
+        records = total if counted else known
+        overlaps = paging.style == "number" and not counted
+        pages = overlapping_pages_of if overlaps else pages_of
+        return Cost(
+            records=records,
+            requests=pages(records or 0, size),
+            searches=0,
+            in_flight=1,
+            trip_seconds=(self._gate.now() - begun).total_seconds(),
+            spent=answer.requests,
+            exact=counted,
+        )
+
     def _ask_for(
         self, entity: Entity, source_id: str, params: Mapping[str, str] | None = None
     ) -> Answer[dict[str, Any]] | None:
@@ -176,6 +221,17 @@ class RestClient:
     def close(self) -> None:
         """Give back connections."""
         self._request_path.close()
+
+
+def _read_time_zone(decoded: Any) -> str | None:
+    """The zone in what HubSpot tells of an account.
+
+    https://developers.hubspot.com/docs/api-reference/account-account-info-v3/guide
+    """
+    if not isinstance(decoded, dict):
+        raise TransientSourceError("the answer about the account is no object")
+    name = decoded.get("timeZone")
+    return name if isinstance(name, str) and _ZONE.fullmatch(name) else None
 
 
 def iso_seconds(moment: datetime) -> str:

@@ -26,6 +26,8 @@ class WebhookEvent:
         payload: The event as it came.
         dedupe_key: SHA-256 (hex), equal for repeated deliveries of the same event.
         problem: Why it can never be applied, or None.
+        merged_into: Id of the record that took this one's place, or None.
+        erases: Whether the source erased the record for the sake of privacy.
     """
 
     event_type: str
@@ -36,6 +38,8 @@ class WebhookEvent:
     payload: dict[str, Any]
     dedupe_key: str
     problem: str | None
+    merged_into: str | None = None
+    erases: bool = False
 
 
 class WebhookParser(Protocol):

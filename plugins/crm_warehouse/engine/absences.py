@@ -6,14 +6,14 @@ once the source confirms it by id, or a second full load misses the record too.
 
 import logging
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from psycopg import sql
 
-from crm_warehouse.clients.interface import SourceClient
+from crm_warehouse.clients.interface import ArchiveReader, SourceClient
 from crm_warehouse.engine import jobs
 from crm_warehouse.engine.chunk import Chunk
 from crm_warehouse.engine.guards import FULL_GUARDS, Guards
@@ -28,6 +28,8 @@ from crm_warehouse.spec import Entity
 #: costs a request.
 _CONFIRMED_BY_ID = 200
 
+_Answer = TypeVar("_Answer")
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,10 +40,12 @@ class Gone(NamedTuple):
         source_ids: Their ids.
         asked_at: When that was known of all of them at the earliest; what was
             observed later lives.
+        archived_at: When the source says that it archived them, where it says so.
     """
 
     source_ids: list[str]
     asked_at: datetime
+    archived_at: Mapping[str, datetime] = {}
 
 
 @dataclass(slots=True)
@@ -51,10 +55,12 @@ class Absences:
     Attributes:
         gone: Ids to mark as deleted.
         doubtful: Ids to remember: the next full load decides.
+        archived: When the source archived those of the gone that it did archive.
     """
 
     gone: list[str]
     doubtful: list[str]
+    archived: dict[str, datetime] = field(default_factory=dict)
 
 
 class _Asked(NamedTuple):
@@ -75,7 +81,11 @@ class _Asked(NamedTuple):
 
 @dataclass(slots=True)
 class AbsenceCheck:
-    """Finds and confirms the absences of one full load."""
+    """Finds and confirms the absences of one full load.
+
+    ``by_index``: it found its records by an index. What that does not show, it may
+    never show, so that a second load which misses a record proves nothing either.
+    """
 
     conn: Connection
     job: Job
@@ -84,6 +94,7 @@ class AbsenceCheck:
     gate: JobGate
     stop: threading.Event
     guards: Guards
+    by_index: bool = False
 
     def find(self, found_alive: Chunk) -> Absences:
         """Decide each absence.
@@ -105,6 +116,10 @@ class AbsenceCheck:
         )
         missing = {source_id: before for source_id, before, _ in found}
         result = Absences([], [])
+        for source_id, moment in self._archived(missing).items():
+            del missing[source_id]
+            result.gone.append(source_id)
+            result.archived[source_id] = moment
         for answer in self._ask(list(missing)[:_CONFIRMED_BY_ID]):
             if answer.refused:
                 continue
@@ -114,7 +129,8 @@ class AbsenceCheck:
             else:
                 found_alive.add(answer.record, answer.asked_at)
         for source_id, absent_before in missing.items():
-            (result.gone if absent_before else result.doubtful).append(source_id)
+            is_proof = absent_before and not self.by_index
+            (result.gone if is_proof else result.doubtful).append(source_id)
         if result.doubtful:
             _log.info(
                 "job %d: %d more records are missing; the next full load decides",
@@ -132,6 +148,24 @@ class AbsenceCheck:
             "job_id": self.job.id,
         }
         return self.conn.execute(statement, values).fetchall()
+
+    def _archived(self, missing: Collection[str]) -> dict[str, datetime]:
+        """Those of the missing that the source has in its archive, with its times."""
+        if not isinstance(self.client, ArchiveReader):
+            return {}
+        found: dict[str, datetime] = {}
+        pages = ReadAhead(self.client.iter_archived(self.entity), self.stop)
+        try:
+            while (page := self._next(pages)) is not None:
+                found |= {each: page[each] for each in page.keys() & missing}
+        except WaitError:
+            self.gate.do_without()  # what is found is certain; the rest is asked for
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            pages.join()
+        return found
 
     def _ask(self, source_ids: list[str]) -> Iterator[_Asked]:
         """Ask for each id, in a thread: the job goes on saying that it lives."""
@@ -156,7 +190,7 @@ class AbsenceCheck:
         finally:
             answers.join()
 
-    def _next(self, answers: ReadAhead[_Asked]) -> _Asked | None:
+    def _next(self, answers: ReadAhead[_Answer]) -> _Answer | None:
         while True:
             jobs.beat(self.conn, self.job)
             try:

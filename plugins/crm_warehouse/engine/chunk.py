@@ -1,6 +1,6 @@
 """The records of one open chunk, mapped, each id once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,7 @@ class Entry:
         repeated: Seen before in this job; merged, but not counted again.
         indexed: It comes from an index that may be late.
         page: Where in a list of the source it stood, or None.
+        merged_ids: Records that were merged into it, as it says.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Entry:
     repeated: bool
     indexed: bool = False
     page: str | None = None
+    merged_ids: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -49,6 +51,12 @@ class Entry:
         if self.source_id is None:
             return f"sha256:{self.payload.digest}"
         return f"id:{self.source_id}"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether PostgreSQL would not have it, so that raw does not hold it either."""
+        reject = self.row.reject
+        return reject is not None and reject.error_type == "refused_by_warehouse"
 
     def copy_line(self, row: Row, empty_row: str, *, with_payload: bool) -> str:
         """One line of COPY's text format for a chunk's table.
@@ -90,6 +98,9 @@ class SeenIds:
 
     def __len__(self) -> int:
         return len(self._hashes)
+
+    def __contains__(self, key: str) -> bool:
+        return hash(key) in self._hashes
 
     def add(self, key: str) -> bool:
         """Note a key; True when it is new."""
@@ -196,12 +207,26 @@ class Chunk:
         entry = Entry(
             key, source_id, version, observed_at, stored, row, not is_new, indexed, page
         )
+        if source_id is not None:
+            entry.merged_ids = self._mapping.merged_ids(record)
         older = self._entries.get(key)
         if older is not None:
             if older.version and version and _order(older.version) > _order(version):
                 return  # the page brought an older state of the same record
             entry.repeated = older.repeated
         self._entries[key] = entry
+
+    def drop(self, source_ids: Container[str]) -> None:
+        """Forget records that must not be stored; they stay counted as seen."""
+        self._entries = {
+            key: entry
+            for key, entry in self._entries.items()
+            if entry.source_id is None or entry.source_id not in source_ids
+        }
+
+    def has_seen(self, source_id: str) -> bool:
+        """Whether the job has counted this record, in this chunk or before."""
+        return self._scope + source_id in self._seen
 
     @property
     def last_version(self) -> str | None:

@@ -1,6 +1,7 @@
 """Marking records as deleted that the source does not have any more."""
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.jobs import Connection, Job
@@ -21,6 +22,9 @@ def mark_deleted(conn: Connection, job: Job, entity: Entity, gone: Gone) -> int:
         "entity_type": entity.name,
         "job_id": job.id,
         "asked_at": gone.asked_at,
+        "archived_at": Jsonb(
+            {each: moment.isoformat() for each, moment in gone.archived_at.items()}
+        ),
     }
     rows = conn.execute(
         query("mark_raw_deleted", table=sql.Identifier(entity.raw_table)),

@@ -138,7 +138,8 @@ def check_counters(job: Job) -> None:
 
 
 def _mark(conn: Connection, job: Job, entity: Entity, absences: Absences) -> int:
-    deleted = mark_deleted(conn, job, entity, Gone(absences.gone, job.started_at))
+    gone = Gone(absences.gone, job.started_at, absences.archived)
+    deleted = mark_deleted(conn, job, entity, gone)
     conn.execute(
         query("mark_absent", raw_table=sql.Identifier(entity.raw_table)),
         {"source_system": job.source_system, "absent": absences.doubtful},

@@ -1,6 +1,5 @@
 """Webhook deliveries become events, each known once."""
 
-import zlib
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -8,15 +7,16 @@ from psycopg.types.json import Jsonb
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
 from crm_warehouse.clients.webhook_events import WebhookEvent
 from crm_warehouse.engine import payload
+from crm_warehouse.engine.erasure import redact_delivery
 from crm_warehouse.engine.job import WebhookRequest
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.redaction import redact_body, redact_event, unpack
+from crm_warehouse.engine.share import hold_inbox
 from crm_warehouse.errors import SourceError
 
 #: Deliveries of one transaction; each has at most some hundred events.
 _BATCH = 100
-#: Longest body that is unpacked; the receiver takes 2 MB.
-_MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 def explode_deliveries(conn: Connection, request: WebhookRequest) -> None:
@@ -37,7 +37,10 @@ def explode_deliveries(conn: Connection, request: WebhookRequest) -> None:
             found, message = _explode(delivery_id, body, request)
             outcomes.append({"id": delivery_id, "error_message": message})
             events += found
+        bodies = dict(pending)
         with conn.transaction():
+            hold_inbox(conn, request.source_system)
+            _redact(conn, request, events, bodies)
             conn.execute(query("save_events"), {**values, "events": Jsonb(events)})
             conn.execute(query("settle_deliveries"), {"deliveries": Jsonb(outcomes)})
 
@@ -48,9 +51,7 @@ def _explode(
     """Rows of a delivery's events, or why it has none."""
     parse = WEBHOOK_PARSERS[request.source.client]
     try:
-        events = parse(
-            _unpacked(body), portal_id=request.portal_id, app_id=request.app_id
-        )
+        events = parse(unpack(body), portal_id=request.portal_id, app_id=request.app_id)
         return [
             _row(delivery_id, position, event) for position, event in enumerate(events)
         ], None
@@ -60,20 +61,40 @@ def _explode(
         return [], f"cannot be read: {type(error).__name__}"
 
 
-def _unpacked(body: bytes) -> bytes:
-    """The signed bytes.
-
-    Raises:
-        SourceError: They cannot be had.
-    """
-    unpacker = zlib.decompressobj()
-    try:
-        signed = unpacker.decompress(body, _MAX_BODY_BYTES)
-    except zlib.error:
-        raise SourceError("the stored body is damaged") from None
-    if unpacker.unconsumed_tail:
-        raise SourceError(f"the body is larger than {_MAX_BODY_BYTES} bytes")
-    return signed
+def _redact(
+    conn: Connection,
+    request: WebhookRequest,
+    events: list[dict[str, Any]],
+    bodies: dict[int, bytes],
+) -> None:
+    """Keep no values of records that were erased, neither in events nor in bodies."""
+    about = [(event["entity_type"], event["object_id"]) for event in events]
+    values = {
+        "source_system": request.source_system,
+        "entities": [entity for entity, _ in about],
+        "ids": [object_id for _, object_id in about],
+    }
+    erased = set(conn.execute(query("find_erased_events"), values).fetchall())
+    if not erased:
+        return
+    deliveries = set()
+    for event, named in zip(events, about, strict=True):
+        if named in erased:
+            event["payload"] = redact_event(event["payload"])
+            event["redacted"] = True
+            event["state"] = (
+                "ignored" if event["state"] == "pending" else event["state"]
+            )
+            event["reason"] = event["reason"] or "the record was erased"
+            deliveries.add(event["delivery_id"])
+    parse = WEBHOOK_PARSERS[request.source.client]
+    for delivery_id in sorted(deliveries):
+        signed = unpack(bodies[delivery_id])
+        body = redact_body(
+            signed, parse, lambda event: (event.entity_type, event.object_id) in erased
+        )
+        if body is not None:
+            redact_delivery(conn, delivery_id, signed, body)
 
 
 def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]:
@@ -88,6 +109,8 @@ def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]
         "event_id": event.event_id,
         "occurred_at": moment.isoformat() if moment else None,
         "dedupe_key": event.dedupe_key,
+        "merged_into": event.merged_into,
+        "erases": event.erases,
         "state": state,
         "reason": reason,
     }

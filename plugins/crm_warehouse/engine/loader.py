@@ -18,6 +18,8 @@ from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.row_merge import LinkMerge, RowMerge, Written
 from crm_warehouse.engine.share import hold_rows, prefer_indexes, share_links
+from crm_warehouse.engine.states import States, held_tables
+from crm_warehouse.engine.windows import WindowPart, save_part
 from crm_warehouse.spec import Entity
 
 #: What one odd record can make PostgreSQL refuse; such a record is found by halving.
@@ -33,12 +35,14 @@ _COPY_ERRORS = sql.SQL(
 
 
 @dataclass(slots=True)
-class _Counts:
+class Counts:
+    """What a merge of entries wrote."""
+
     created: int = 0
     updated: int = 0
     new_rejects: int = 0
 
-    def __iadd__(self, other: "_Counts") -> "_Counts":
+    def __iadd__(self, other: "Counts") -> "Counts":
         self.created += other.created
         self.updated += other.updated
         self.new_rejects += other.new_rejects
@@ -70,6 +74,8 @@ class Loader:
         self._with_raw = with_raw
         self._names = {"source_system": source_system, "entity_type": entity.name}
         self._tried_with = mapping.digest
+        self._states = States(conn, entity, source_system)
+        self._lost: set[str] = set()
         self._merge_raw = query("merge_raw", table=sql.Identifier(entity.raw_table))
         self._resolve_errors = query(
             "resolve_errors", current=_is_current(entity, with_raw=with_raw)
@@ -100,6 +106,8 @@ class Loader:
         chunk: Chunk,
         checkpoint: dict[str, Any] | None,
         gone: Gone | None = None,
+        part: WindowPart | None = None,
+        merged: dict[str, str] | None = None,
     ) -> Job:
         """Merge the chunk and move the job on, or leave everything as it was.
 
@@ -108,6 +116,8 @@ class Loader:
             chunk: Its records.
             checkpoint: Where the reading stands behind them.
             gone: Records that the source said do not exist.
+            part: How much of the job's window the records are, if they are of it.
+            merged: Records that the source answers others for, and which.
 
         Returns:
             The job after the chunk.
@@ -117,14 +127,21 @@ class Loader:
         """
         with self._conn.transaction():
             hold_rows(self._conn, **self._names)
-            share_links(self._conn, self._entity)
+            self._states.drop_erased(chunk)
+            redirects, self._lost = self._states.find(chunk, merged or {})
+            held = held_tables(self._entity) if redirects else ()
+            share_links(self._conn, self._entity, held)
             prefer_indexes(self._conn)
             counts = self._merge(job, list(chunk))
-            deleted = mark_deleted(self._conn, job, self._entity, gone) if gone else 0
+            deleted = self._states.settle(job, redirects, self._lost, chunk)
+            if gone:
+                deleted += mark_deleted(self._conn, job, self._entity, gone)
             self._conn.execute(
                 query("save_ids"),
                 {"job_id": job.id, "chunk": job.chunks, "ids": chunk.new_keys},
             )
+            if part is not None:
+                save_part(self._conn, job, chunk, part)
             processed = len(chunk.new_keys)
             failed = chunk.failed
             return jobs.change(
@@ -147,7 +164,7 @@ class Loader:
                 last_version=chunk.last_version,
             )
 
-    def _merge(self, job: Job, entries: Sequence[Entry]) -> _Counts:
+    def _merge(self, job: Job, entries: Sequence[Entry]) -> Counts:
         """Merge; an entry that PostgreSQL refuses is found by halving and rejected."""
         try:
             with self._conn.transaction():
@@ -156,23 +173,24 @@ class Loader:
             if len(entries) == 1:
                 refuse(entries[0], f"PostgreSQL refuses it: {type(error).__name__}")
                 return self._merge_once(job, entries)
-        counts = _Counts()
+        counts = Counts()
         half = len(entries) // 2
         for part in (entries[:half], entries[half:]):
             counts += self._merge(job, part)
             self._conn.execute(sql.SQL("TRUNCATE {}").format(self._temporary))
         return counts
 
-    def _merge_once(self, job: Job, entries: Sequence[Entry]) -> _Counts:
+    def _merge_once(self, job: Job, entries: Sequence[Entry]) -> Counts:
         values = {
             **self._names,
             "job_id": job.id,
             "tried_with": self._tried_with,
             "replay": not self._with_raw,
+            "lost": list(self._lost),
             "stored": job.job_type in ("replay", "reprocess"),
         }
-        counts = _Counts()
-        stored = [e for e in entries if e.source_id is not None and not _is_refused(e)]
+        counts = Counts()
+        stored = [e for e in entries if e.source_id is not None and not e.is_refused]
         with self._conn.cursor() as cursor:
             self._rows.copy(
                 cursor,
@@ -230,11 +248,6 @@ def _is_current(entity: Entity, *, with_raw: bool) -> sql.Composable:
         "EXISTS (SELECT FROM raw.{table} AS r WHERE r.source_id = c.source_id"
         " AND r.source_system = %(source_system)s AND r.payload_hash = c.payload_hash)"
     ).format(table=sql.Identifier(entity.raw_table))
-
-
-def _is_refused(entry: Entry) -> bool:
-    problem = entry.row.reject
-    return problem is not None and problem.error_type == "refused_by_warehouse"
 
 
 def _error_rows(entry: Entry) -> list[tuple[str | None, ...]]:

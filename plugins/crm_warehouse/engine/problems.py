@@ -10,6 +10,7 @@ _BUILT_IN = {
     "missing_value": "built-in:required",
     "invalid_timestamp": "built-in:timestamp",
     "invalid_number": "built-in:numeric",
+    "invalid_boolean": "built-in:boolean",
     "invalid_email": "built-in:email",
     "invalid_phone": "built-in:phone",
     "too_long": "built-in:usual_length",

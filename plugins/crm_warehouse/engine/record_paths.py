@@ -1,8 +1,9 @@
 """Reading places of a record: values, ids, and lists of parents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from crm_warehouse.engine.values import trimmed
 from crm_warehouse.spec import LinkMap, Path
 
 LONGEST_ID = 512
@@ -23,6 +24,51 @@ def getter(path: Path) -> Callable[[Any], Any]:
         return record
 
     return walk
+
+
+def first_of(paths: Sequence[Path]) -> Callable[[Any], Any]:
+    """Function that reads the first of several places where something stands."""
+    getters = [getter(path) for path in paths]
+
+    def first(record: Any) -> Any:
+        for get in getters:
+            if (value := get(record)) is not None:
+                return value
+        return None
+
+    return first
+
+
+def joined(
+    paths: Sequence[Path], between: str, *, whole: bool
+) -> Callable[[Any], str | None]:
+    """Function that makes one text of all places, trimmed; None where all are empty.
+
+    Args:
+        paths: The places.
+        between: Text between their values.
+        whole: None, too, where one of them is empty.
+    """
+    getters = [getter(path) for path in paths]
+
+    def join(record: Any) -> str | None:
+        values = [get(record) for get in getters]
+        parts = [trimmed(value) for value in values if value is not None]
+        parts = [part for part in parts if part]
+        if not parts or (whole and len(parts) < len(getters)):
+            return None
+        return between.join(parts)
+
+    return join
+
+
+def rest(taken: set[str]) -> Callable[[Any], Any]:
+    """Function that gives all top-level fields of a record but these."""
+
+    def others(record: Any) -> Any:
+        return {key: value for key, value in record.items() if key not in taken}
+
+    return others
 
 
 def usable_id(value: Any) -> str | None:
@@ -61,3 +107,27 @@ def links_getter(link: LinkMap) -> Callable[[Any], list[list[str]]]:
         return [[parent_id, kind] for parent_id, kind in found]
 
     return links
+
+
+def merged_ids_getter(paths: Iterable[Path]) -> Callable[[Any], tuple[str, ...]]:
+    """Function that lists the ids that a record says were merged into it, each once.
+
+    Both forms that HubSpot writes are read: ``id;id``, and ``id:time;id:time``.
+    """
+    places = [getter(path) for path in paths]
+
+    def merged_ids(record: Any) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for get in places:
+            value = get(record)
+            if type(value) is int:
+                value = str(value)
+            if type(value) is not str:
+                continue
+            for part in value.split(";"):
+                each = part.partition(":")[0].strip()
+                if each and each.isprintable():
+                    found[each] = None
+        return tuple(found)
+
+    return merged_ids

@@ -23,6 +23,7 @@ from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import CHUNK_BYTES, CHUNK_RECORDS
 from crm_warehouse.engine.rule_store import job_mapping, load_rules
 from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
+from crm_warehouse.engine.schema_changes import removed_properties
 from crm_warehouse.engine.share import hold_rows, prefer_indexes
 from crm_warehouse.source_files import as_json
 from crm_warehouse.spec import Entity, Guard, Source
@@ -153,7 +154,8 @@ def _digest(
     conn: Connection, source: Source, source_system: str, entity: Entity
 ) -> str:
     checks = load_rules(conn, source_system, entity).checks
-    return Mapping(entity, source.region, checks).digest
+    removed = removed_properties(conn, source_system, entity)
+    return Mapping(entity, source.region, checks, removed).digest
 
 
 def _no_client(_gate: object) -> NoReturn:

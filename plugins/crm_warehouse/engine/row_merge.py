@@ -97,6 +97,7 @@ class LinkMerge:
             table=sql.Identifier(table.name),
             children=sql.Identifier(children),
             parents=sql.Identifier(parents),
+            parents_name=sql.Literal(parents),
             child_id=sql.Identifier(f"{table.child}_id"),
             child_source_id=sql.Identifier(f"{table.child}_source_id"),
             parent_id=sql.Identifier(f"{table.parent}_id"),
@@ -116,11 +117,19 @@ def _merge_rows(
     links = [link for link in links_of(mapping.into) if link.child in mapping.columns]
     parents = [
         sql.SQL(
-            "LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
-            " WHERE p.source_system = %(source_system)s AND p.source_id = c.{child}"
+            "LEFT JOIN LATERAL (SELECT m.survivor_source_id AS source_id"
+            " FROM warehouse.merged_records AS m"
+            " WHERE m.source_system = %(source_system)s"
+            " AND m.unified_table = {name} AND m.source_id = c.{child}"
+            " LIMIT 1) AS {survivor} ON true"
+            " LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
+            " WHERE p.source_system = %(source_system)s"
+            " AND p.source_id = coalesce({survivor}.source_id, c.{child})"
             " LIMIT 1) AS {alias} ON true"
         ).format(
             table=sql.Identifier(link.parent),
+            name=sql.Literal(link.parent),
+            survivor=sql.Identifier(f"survivor_{link.column}"),
             alias=sql.Identifier(f"parent_{link.column}"),
             child=sql.Identifier(link.child),
         )
@@ -130,6 +139,16 @@ def _merge_rows(
         sql.SQL("{}.id, ").format(sql.Identifier(f"parent_{link.column}"))
         for link in links
     ]
+    named = {link.child: link for link in links}
+    values = [
+        sql.SQL("coalesce({}.source_id, c.{}), ").format(
+            sql.Identifier(f"survivor_{named[name].column}"), sql.Identifier(name)
+        )
+        if name in named
+        else sql.SQL("c.{}, ").format(sql.Identifier(name))
+        for name in mapping.columns
+    ]
+    kept = mapping.kept | {link.column for link in links if link.child in mapping.kept}
     written = mapping.columns + [link.column for link in links]
     return query(
         "merge_rows",
@@ -137,7 +156,7 @@ def _merge_rows(
         chunk=sql.Identifier(chunk_table),
         raw_table=sql.Identifier(raw_table),
         columns=columns(mapping.columns),
-        chunk_columns=columns(mapping.columns, prefix="c"),
+        chunk_columns=sql.Composed(values),
         links=columns([link.column for link in links]),
         parent_ids=sql.Composed(parent_ids),
         parents=sql.SQL(" ").join(parents),
@@ -145,6 +164,7 @@ def _merge_rows(
             [
                 sql.SQL("{0} = excluded.{0}, ").format(sql.Identifier(name))
                 for name in written
+                if name not in kept
             ]
         ),
         written=sql.SQL("array_agg(source_id)" if tell_ids else "NULL::text[]"),

@@ -10,6 +10,7 @@ from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.rules import Check, Rule, compile_rule
+from crm_warehouse.engine.schema_changes import removed_properties
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Entity, Source
 
@@ -45,6 +46,8 @@ def load_rules(conn: Connection, source_system: str, entity: Entity) -> Loaded:
 def job_mapping(conn: Connection, job: Job, source: Source, entity: Entity) -> Mapping:
     """The mapping that a job works with: the entity's, with its rules.
 
+    Columns whose properties are gone keep what rows have there.
+
     A rule that cannot be applied must not stop the loads: it is left out with a
     warning, and stands in ``ops.sync_errors`` until it is mended.
     """
@@ -60,4 +63,5 @@ def job_mapping(conn: Connection, job: Job, source: Source, entity: Entity) -> M
         "messages": [message for _, message in loaded.wrong],
     }
     conn.execute(query("note_wrong_rules"), values)
-    return Mapping(entity, source.region, loaded.checks)
+    removed = removed_properties(conn, job.source_system, entity)
+    return Mapping(entity, source.region, loaded.checks, removed)

@@ -24,7 +24,7 @@ _NORMALIZED = {"email": ("email_normalized",), "phone": ("phone_e164",)}
 _RELATIVE = re.compile(r"now(?:([+-][0-9]{1,5})([dy]))?", re.ASCII)
 _DAYS = {"d": 1, "y": 365}
 _TEXTS = frozenset({"text", "email", "phone"})
-_ALL = _TEXTS | {"numeric", "timestamp", "json"}
+_ALL = _TEXTS | {"numeric", "timestamp", "json", "boolean", "integer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ _TYPES: dict[
     "pattern": (_pattern, _TEXTS),
     "one_of": (_one_of, _TEXTS),
     "not_one_of": (_not_one_of, _TEXTS),
-    "range": (_range, frozenset({"numeric"})),
+    "range": (_range, frozenset({"numeric", "integer"})),
     "not_before": (_not_before, frozenset({"timestamp"})),
     "not_after": (_not_after, frozenset({"timestamp"})),
 }

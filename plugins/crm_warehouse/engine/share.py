@@ -3,6 +3,8 @@
 First the entity's rows, then links by table name. Each is held until COMMIT.
 """
 
+from collections.abc import Collection
+
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.spec import Entity
@@ -15,11 +17,26 @@ def hold_rows(conn: Connection, *, source_system: str, entity_type: str) -> None
     conn.execute(query("lock_rows"), values)
 
 
-def share_links(conn: Connection, entity: Entity) -> None:
-    """Let nobody link rows of the entity's tables until the transaction ends."""
-    tables = {view.into for view in entity.views()} | set(_link_tables(entity))
-    for table in sorted(tables):
-        conn.execute(query("share_links"), {"table": table})
+def hold_inbox(conn: Connection, source_system: str) -> None:
+    """Let nobody add events of this source system until the transaction ends.
+
+    Taken before the rows of an entity.
+    """
+    hold_rows(conn, source_system=source_system, entity_type="webhooks")
+
+
+def share_links(conn: Connection, entity: Entity, held: Collection[str] = ()) -> None:
+    """Let nobody link rows of the entity's tables until the transaction ends.
+
+    Args:
+        conn: In that transaction.
+        entity: What is written.
+        held: Tables of which the transaction itself moves links.
+    """
+    shared = {view.into for view in entity.views()} | set(_link_tables(entity))
+    for table in sorted(shared.union(held)):
+        lock = query("lock_links") if table in held else query("share_links")
+        conn.execute(lock, {"table": table})
 
 
 def prefer_indexes(conn: Connection) -> None:

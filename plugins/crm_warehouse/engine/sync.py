@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from crm_warehouse.clients.interface import ClientFactory
-from crm_warehouse.engine import jobs, settings
+from crm_warehouse.engine import jobs, schema_changes, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
@@ -30,6 +30,7 @@ from crm_warehouse.engine.replay import Replayer
 from crm_warehouse.engine.rule_store import job_mapping
 from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
 from crm_warehouse.engine.settings import Settings
+from crm_warehouse.engine.time_zone import learn_time_zone
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files import as_json
 
@@ -186,6 +187,9 @@ class _SyncRun(JobRun):
         )
         gate = self.open_gate(quota, request.source)
         with closing(gate), closing(open_client(gate)) as client:
+            if request.source.account_path is not None:
+                learn_time_zone(self._conn, self.job, quota, client, stop)
+            schema_changes.watch(self._conn, self.job, request.entity, client, stop)
             mapping, loader, seen = self._tools()
             guards = Guards(self._conn, self.job, request.entity, self._settings)
             reader = Reader(
@@ -201,6 +205,7 @@ class _SyncRun(JobRun):
                 self.note,
                 stop,
                 self.tally,
+                in_flight=request.source.in_flight,
             )
             self.job = reader.read()
             absences = Absences([], [])
@@ -213,6 +218,7 @@ class _SyncRun(JobRun):
                     gate,
                     stop,
                     guards,
+                    by_index=reader.way == "search",
                 )
                 absences = self._find_absences(check, Chunk(mapping, seen), loader)
         return finish(

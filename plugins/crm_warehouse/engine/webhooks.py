@@ -14,11 +14,18 @@ from dataclasses import dataclass
 
 import psycopg
 
-from crm_warehouse.clients.interface import ClientFactory, Found, SourceClient
+from crm_warehouse.clients.interface import (
+    ClientFactory,
+    Found,
+    PropertyReader,
+    SourceClient,
+)
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
-from crm_warehouse.engine import jobs, settings
+from crm_warehouse.engine import jobs, schema_changes, settings
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk, SeenIds
+from crm_warehouse.engine.erasure import Request as ErasureRequest
+from crm_warehouse.engine.erasure import erase
 from crm_warehouse.engine.finish import end, link_rows
 from crm_warehouse.engine.gate import (
     PAUSE_SECONDS,
@@ -151,6 +158,7 @@ class _WebhookRun(JobRun):
         self._entities: dict[str, Entity] = {}
         self._guards: dict[str, Guards] = {}
         self._refusals: dict[str, CrmWarehouseError] = {}
+        self._described: set[str] = set()
 
     def work(
         self, conninfo: str, open_client: ClientFactory, patience: Patience
@@ -163,6 +171,7 @@ class _WebhookRun(JobRun):
         request, stop = self._request, threading.Event()
         self._entities = self._switched_on()
         explode_deliveries(self._conn, request)
+        self._erase()
         self._ignore_others()
         self._seen = load_seen(self._conn, self.job)
         quota = QuotaGate(
@@ -182,6 +191,36 @@ class _WebhookRun(JobRun):
             # Others must not wait for an entity that cannot be read; but it is told.
             raise next(iter(self._refusals.values()))
         return self._finish()
+
+    def _erase(self) -> None:
+        """Erase what the source says that it erased; there is nothing left to read.
+
+        Also of entities that are switched off: a person's right is not.
+        """
+        request = self._request
+        values = {"source_system": request.source_system}
+        found = self._conn.execute(query("find_erasures"), values).fetchall()
+        for entity_type, source_id in found:
+            entity = request.source.entities.get(entity_type)
+            if entity is None:
+                continue
+            asked = ErasureRequest(
+                request.source,
+                entity,
+                request.source_system,
+                source_id,
+                "source",
+                self.job.triggered_by,
+            )
+            with self._conn.transaction():
+                erased = erase(self._conn, asked, self.job.id)
+                job = jobs.change(
+                    self._conn,
+                    "count_erased",
+                    self.job,
+                    deleted=erased.lived,
+                )
+            self.note(job)
 
     def _switched_on(self) -> dict[str, Entity]:
         """Entities that are loaded at all."""
@@ -234,6 +273,7 @@ class _WebhookRun(JobRun):
                 if isinstance(answer, _Refused):
                     self._refusals[batch.entity.name] = answer.error
                     continue
+                self._note_properties(client, batch.entity)
                 try:
                     self.note(self._write(batch, answer))
                 except GuardError as error:
@@ -243,6 +283,13 @@ class _WebhookRun(JobRun):
             raise
         finally:
             answers.join()
+
+    def _note_properties(self, client: SourceClient, entity: Entity) -> None:
+        """Once an entity: the client has asked when it read the first batch."""
+        if entity.name in self._described or not isinstance(client, PropertyReader):
+            return
+        schema_changes.note(self._conn, self.job, entity, client.properties(entity))
+        self._described.add(entity.name)
 
     def _next(self, answers: ReadAhead[_Answer]) -> _Answer:
         while True:
@@ -265,9 +312,12 @@ class _WebhookRun(JobRun):
         for record in found.records:
             chunk.add(record, found.observed_at)
         guards.check_chunk(chunk, mapping)
-        gone = Gone(found.missing, found.observed_at)
         with self._conn.transaction():
-            job = loader.write(self.job, chunk, None, gone)
+            # An event is believed where the source has the record no more.
+            merged = self._told_merges(batch, found.missing) | found.merged
+            lost = [each for each in found.missing if each not in merged]
+            gone = Gone(lost, found.observed_at, found.archived)
+            job = loader.write(self.job, chunk, None, gone, merged=merged)
             self._conn.execute(
                 query("settle_events"),
                 {
@@ -279,6 +329,15 @@ class _WebhookRun(JobRun):
                 },
             )
         return job
+
+    def _told_merges(self, batch: _Batch, missing: list[str]) -> dict[str, str]:
+        values = {
+            "source_system": self._request.source_system,
+            "entity_type": batch.entity.name,
+            "ids": missing,
+        }
+        told = self._conn.execute(query("pending_merges"), values).fetchall()
+        return dict(told)
 
     def _tools_of(self, entity: Entity) -> tuple[Mapping, Loader]:
         """Mapping and loader; a loader owns the session's temporary tables."""

@@ -1,12 +1,12 @@
 """What every task that lets the engine load something has in common."""
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from crm_warehouse.errors import CrmWarehouseError, GuardError, SyncDisabledError
+from crm_warehouse.errors import Action, CrmWarehouseError, GuardError
+from crm_warehouse.moments import utc_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +22,8 @@ class LoadOperator(BaseOperator):
     """Run one job of the engine.
 
     Green with status ``success`` or ``partial``; deferred, without a worker slot,
-    while its source may not be asked; skipped while its configuration is off.
+    while its source may not be asked; skipped while its configuration is off, or its
+    app was not given the scope.
     """
 
     ui_color = "#dbeafe"
@@ -54,10 +55,10 @@ class LoadOperator(BaseOperator):
     def _load(self, context: "Context") -> dict[str, Any]:
         try:
             result = self.run_engine(context)
-        except SyncDisabledError as error:
-            self.log.warning("skipped: %s", error)
-            raise AirflowSkipException(str(error)) from error
         except CrmWarehouseError as error:
+            if error.action is Action.SKIP:
+                self.log.warning("skipped: %s", error)
+                raise AirflowSkipException(str(error)) from error
             self._explain(error)
             raise
         if result.resume_at is not None:
@@ -99,7 +100,7 @@ class LoadOperator(BaseOperator):
         self.log.info(
             "job %d waits until %s, without a worker slot: %s",
             result.job_id,
-            f"{moment.astimezone(UTC):%F %TZ}",
+            utc_text(moment),
             reason,
         )
         self.defer(trigger=WaitTrigger(moment, reason), method_name="resume")

@@ -12,10 +12,12 @@ from include.dag_factory import SOURCES_DIRECTORY, dag_builders
 
 HERE = Path(__file__).parent
 CONTRACT = {
-    "genius": "prospects appointments users divisions marketing_sources recover",
-    "hubspot": "contacts deals companies webhooks recover",
-    "marketsharp": "contacts leads jobs activities recover",
-    "activeprospect": "leads events recover",
+    "genius": "prospects appointments users divisions marketing_sources recover"
+    " reconcile",
+    "hubspot": "contacts deals companies pipelines owners webhooks recover reconcile"
+    " sweep",
+    "marketsharp": "contacts leads jobs activities recover reconcile",
+    "activeprospect": "leads events recover reconcile",
     "warehouse": "maintenance reprocess",
 }
 HEAVY = {"psycopg", "psycopg2", "requests", "lxml", "cryptography", "phonenumbers"}

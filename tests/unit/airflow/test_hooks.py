@@ -1,3 +1,4 @@
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -5,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.hooks.genius import GeniusHook
@@ -90,6 +92,57 @@ def test_the_test_button_of_hubspot_asks_its_api(
     )
     assert portal.asked("contacts")[-1]["limit"] == "1"
     assert server.requests[-1].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_the_test_button_refreshes_the_token_of_oauth_and_keeps_it(
+    server: ScriptedServer,
+    portal: Portal,
+    warehouse: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it is given must not be lost: it may be good for one refresh only."""
+    granted = b'{"access_token": "a-1", "refresh_token": "r-2", "expires_in": 1800}'
+    server.run(
+        lambda request: (
+            Reply(200, granted)
+            if request.path == "/oauth/v3/token"
+            else portal(request)
+        )
+    )
+    url = server.base_url.removesuffix("/v1") + "/oauth/v3/token"
+    oauth = {"client_id": "c", "client_secret": "s", "refresh_token": "r-1"}
+    extra = {**oauth, "token_url": url}
+    connection = {"conn_type": "hubspot", "host": server.base_url, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_HUBSPOT_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", as_connection(warehouse))
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+    monkeypatch.setenv(
+        "CRM_WAREHOUSE_SEALING_KEY", base64.b64encode(bytes(32)).decode()
+    )
+
+    for _ in range(2):
+        assert HubSpotHook().test_connection() == (
+            True,
+            "HubSpot accepts the credentials",
+        )
+
+    asked = [each for each in server.requests if each.path == "/oauth/v3/token"]
+    assert [b"refresh_token=r-1" in each.body for each in asked] == [True]
+    assert server.requests[-1].headers["Authorization"] == "Bearer a-1"
+
+
+def as_connection(conninfo: str) -> str:
+    parts = conninfo_to_dict(conninfo)
+    return json.dumps(
+        {
+            "conn_type": "postgres",
+            "host": parts["host"],
+            "port": int(parts["port"] or 0),
+            "login": parts["user"],
+            "password": parts["password"],
+            "schema": parts["dbname"],
+        }
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from recorded_sync import RecordedSync, a_result
 from structlog.testing import capture_logs
 
-from crm_warehouse.errors import ConfigurationError, GuardError, SyncDisabledError
+from crm_warehouse.errors import (
+    ConfigurationError,
+    GuardError,
+    MissingScopeError,
+    SyncDisabledError,
+)
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS
 from crm_warehouse.operators.settings import parse_batch_size, parse_mode, parse_since
 from crm_warehouse.operators.sync import SyncOperator
@@ -253,6 +258,13 @@ def test_a_configuration_that_is_off_skips_the_task(engine: Any) -> None:
     engine(SyncDisabledError("genius users is switched off"))
 
     with pytest.raises(AirflowSkipException, match="switched off"):
+        run(operator())
+
+
+def test_a_missing_scope_skips_the_task_and_names_it(engine: Any) -> None:
+    engine(MissingScopeError("/users: no scope (missing: crm.users.read)", 403))
+
+    with pytest.raises(AirflowSkipException, match=r"missing: crm\.users\.read"):
         run(operator())
 
 

@@ -15,7 +15,7 @@ PREVIEW = ("preview", "--source", "genius", "--entity", "prospects")
 #: Words of the command line, and what the message must say.
 WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((), ("COMMAND", "--help")),
-    (("snyc",), ("'snyc' is not one of sync, preview", "mean sync?", "--help")),
+    (("snyc",), ("'snyc' is not one of sync, reconcile", "mean sync?", "--help")),
     (("connections", "exprot"), ("'exprot'", "mean export?", "connections --help")),
     (("sync", "--entity", "prospects"), ("--source", "required", "sync --help")),
     (("sync", "--source", "genius"), ("--entity", "required", "sync --help")),
@@ -67,7 +67,7 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ),
     (
         ("--log-level=debug", "sync"),
-        ("COMMAND is missing before --log-level; known: sync, preview", "--help"),
+        ("COMMAND is missing before --log-level; known: sync, reconcile", "--help"),
     ),
     (
         ("sync", "--source", "hubspot", "--entity", "webhooks"),

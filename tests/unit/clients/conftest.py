@@ -15,7 +15,10 @@ from tests.unit.clients.recording_gate import RecordingGate
 from tests.unit.clients.scripted_server import ScriptedServer
 
 TOKEN = "t0p-secret-key"
-HUBSPOT = load_source(default_directory() / "hubspot.yaml")
+#: One request after the other: what is in flight together comes in any order.
+HUBSPOT = dataclasses.replace(
+    load_source(default_directory() / "hubspot.yaml"), in_flight=1
+)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Portal:
     def add(
         self, *ids: int, changed: datetime | None = None, **properties: Any
     ) -> None:
-        moment = iso(changed or START - timedelta(hours=1))
+        moment = iso(changed or START - timedelta(minutes=90))
         for number in ids:
             self.records[number] = {
                 "id": str(number),
@@ -120,8 +120,15 @@ class Portal:
             return as_json({}, 400)
         self.before_search(body)
         found = [n for n in self.records if n not in self.hidden]
-        for rule in body["filterGroups"][0]["filters"]:
-            found = [n for n in found if self._holds(n, rule)]
+        if groups := body["filterGroups"]:
+            found = [
+                number
+                for number in found
+                if any(
+                    all(self._holds(number, rule) for rule in group["filters"])
+                    for group in groups
+                )
+            ]
         found.sort(key=self._key)
         begin, end = (
             int(body.get("after", 0)),
@@ -142,10 +149,14 @@ class Portal:
 
     def _holds(self, number: int, rule: dict[str, str]) -> bool:
         if rule["propertyName"] == "hs_object_id":
-            assert rule["operator"] == "GT"
-            return bool(self._key(number) > self._key(int(rule["value"])))
+            here, bound_id = self._key(number), self._key(int(rule["value"]))
+            behind = rule["operator"] == "GT"
+            return bool(here > bound_id if behind else here <= bound_id)
+        value = self.records[number]["properties"].get(rule["propertyName"])
+        if rule["operator"] == "NOT_HAS_PROPERTY" or value is None:
+            return (rule["operator"] == "NOT_HAS_PROPERTY") == (value is None)
         assert int(rule["value"]) > 0, "epoch 0 is a server error"
-        moment = milliseconds(self.records[number]["properties"][self.changed])
+        moment = milliseconds(value)
         bound = int(rule["value"])
         return moment >= bound if rule["operator"] == "GTE" else moment <= bound
 

@@ -29,6 +29,7 @@ class RecordingGate:
         self.holds: list[tuple[float, str, str]] = []
         self.lessons: list[Allowance] = []
         self.heard: list[str] = []
+        self.day_left: float | None = None
         self.tally = Tally()
         self.clock = START
 
@@ -52,6 +53,9 @@ class RecordingGate:
 
     def hold(self, seconds: float, reason: str, kind: str = "") -> None:
         self.holds.append((seconds, reason, kind))
+
+    def seconds_of_day_left(self) -> float | None:
+        return self.day_left
 
     def learn(self, allowances: Sequence[Allowance]) -> None:
         self.lessons.extend(allowances)

@@ -73,6 +73,31 @@ def test_all_properties_are_asked_for_and_only_live_records(
     }
 
 
+@pytest.mark.parametrize("after", [100, "100"], ids=["number", "text"])
+def test_a_cursor_may_be_a_number(
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal, after: int | str
+) -> None:
+    portal.add(*range(1, 151))
+
+    def numbers_its_pages(request: Request) -> Reply:
+        if not request.path.endswith("objects/contacts"):
+            return portal(request)
+        query = dict(request.query)
+        if "after" in query:
+            query["after"] = "c" + query["after"]
+        page = json.loads(portal(replace(request, query=query)).body)
+        if "paging" in page:
+            page["paging"] = {"next": {"after": after}}
+        return as_json(page)
+
+    server.run(numbers_its_pages)
+
+    pages = walk(hubspot)
+
+    assert ids(pages) == [str(n) for n in range(1, 151)]
+    assert pages[-1].checkpoint == {"list": {"after": "100"}}
+
+
 def test_an_empty_list_is_one_page(hubspot: SourceClient, portal: Portal) -> None:
     pages = walk(hubspot)
 

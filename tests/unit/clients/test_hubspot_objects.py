@@ -1,12 +1,15 @@
 """HubSpot's records are whole and look the same, whichever way they were read."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from crm_warehouse.clients import hubspot_associations
 from crm_warehouse.clients.interface import SourceClient, Window
+from crm_warehouse.clients.registry import build_client
 from crm_warehouse.engine import payload
 from crm_warehouse.errors import (
     ConfigurationError,
@@ -14,9 +17,9 @@ from crm_warehouse.errors import (
     TransientSourceError,
 )
 from crm_warehouse.spec import Entity
-from tests.unit.clients.conftest import HUBSPOT
+from tests.unit.clients.conftest import HUBSPOT, TOKEN
 from tests.unit.clients.hubspot_portal import Portal
-from tests.unit.clients.recording_gate import START
+from tests.unit.clients.recording_gate import START, RecordingGate
 from tests.unit.clients.scripted_server import (
     Reply,
     Request,
@@ -75,12 +78,12 @@ def test_every_way_gives_the_same_bytes(
         "id": "2",
         "properties": {
             "hs_object_id": "2",
-            "hs_lastmodifieddate": "2026-03-01T11:00:00.000Z",
+            "hs_lastmodifieddate": "2026-03-01T10:30:00.000Z",
             "note": "",
             "a_property_number_00000000000000000000000000": "x",
         },
         "createdAt": "2025-01-01T00:00:00.000Z",
-        "updatedAt": "2026-03-01T11:00:00.000Z",
+        "updatedAt": "2026-03-01T10:30:00.000Z",
         "archived": False,
         "associations": {"contacts": {"results": []}},
     }
@@ -188,6 +191,89 @@ def test_a_batch_that_is_too_large_is_halved(
     assert [page.requests for page in pages] == [8, 3]
 
 
+def test_a_batch_of_a_thousand_is_halved_until_it_fits(
+    server: ScriptedServer,
+    gate: RecordingGate,
+    deals: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubspot_associations, "_BATCH", 1_000)
+    hubspot = build_client(HUBSPOT, base_url=server.base_url, token=TOKEN, gate=gate)
+    deals.add(*range(1, 1_001))
+    deals.links = {n: [(n + 5_000, [kind(3)])] for n in range(1, 1_001)}
+
+    found = hubspot.fetch_many(DEALS, [str(n) for n in range(1, 1_001)])
+
+    assert len(found.records) == 1_000
+    assert {len(r["associations"]["contacts"]["results"]) for r in found.records} == {1}
+    sizes = [len(body["inputs"]) for body in links_asked(deals)]
+    assert sizes[:5] == [1_000, 500, 250, 125, 62]
+    assert max(sizes[4:]) == 62
+
+
+@pytest.mark.parametrize("number", [True, False], ids=["number", "text"])
+def test_a_cursor_of_associations_may_be_a_number(
+    server: ScriptedServer, hubspot: SourceClient, deals: Portal, number: bool
+) -> None:
+    deals.add(1)
+    deals.links_page = 1
+    deals.links = {1: [(n, [kind(3)]) for n in (8, 9)]}
+
+    def numbers_its_pages(request: Request) -> Reply:
+        reply = deals(request)
+        if "/v4/" in request.path and number:
+            text = reply.body.decode().replace('"after": "1"', '"after": 1')
+            return Reply(reply.status, text.encode(), reply.headers)
+        return reply
+
+    server.run(numbers_its_pages)
+
+    record = read(hubspot, DEALS, EVERYTHING)["1"]
+    assert [r["id"] for r in record["associations"]["contacts"]["results"]] == [
+        "8",
+        "9",
+    ]
+    assert [body["inputs"][0].get("after") for body in links_asked(deals)] == [
+        None,
+        "1",
+    ]
+
+
+def test_another_version_of_the_api_is_a_matter_of_the_source_file(
+    server: ScriptedServer, hubspot: SourceClient, deals: Portal
+) -> None:
+    deals.add(1)
+    deals.links = {1: [(9, [kind(3)])]}
+    dated = "/crm/objects/2026-03/deals"
+    entity = replace(
+        DEALS,
+        path=dated,
+        endpoints={
+            "search": f"{dated}/search",
+            "read": f"{dated}/batch/read",
+            "properties": "/crm/properties/2026-03/deals",
+        },
+        associations={"contacts": "/crm/associations/2026-03/deals/contacts/read"},
+    )
+    paths = []
+
+    def of_march(request: Request) -> Reply:
+        paths.append(request.path.removeprefix("/v1"))
+        path = request.path.replace("crm/objects/2026-03", "crm/v3/objects")
+        path = path.replace("crm/properties/2026-03", "crm/v3/properties")
+        path = path.replace("crm/associations/2026-03", "crm/v4/associations")
+        return deals(replace(request, path=path))
+
+    server.run(of_march)
+
+    for window in (EVERYTHING, CHANGES):
+        record = read(hubspot, entity, window)["1"]
+        assert record["associations"]["contacts"]["results"][0]["id"] == "9"
+    assert hubspot.fetch_many(entity, ["1"]).missing == []
+    assert len(paths) >= 6
+    assert [path for path in paths if "/v3/" in path or "/v4/" in path] == []
+
+
 def test_a_refusal_of_a_single_record_is_an_error(
     hubspot: SourceClient, deals: Portal
 ) -> None:
@@ -283,8 +369,9 @@ def test_fetch_many_reads_a_hundred_at_once(
     found = hubspot.fetch_many(DEALS, [str(n) for n in range(1, 300)] + ["1"])
 
     assert sorted(int(r["id"]) for r in found.records) == list(range(1, 251))
-    # The properties, three batches, three requests for associations.
-    assert found.requests == 7
+    # The properties, three batches, one among the archived for those that were not
+    # found, three requests for associations.
+    assert found.requests == 8
     assert found.observed_at == START
     third = next(r for r in found.records if r["id"] == "3")
     assert third["associations"]["contacts"]["results"][0]["id"] == "30"
@@ -328,10 +415,10 @@ def test_without_names_of_properties_nothing_is_read(
 
 
 def test_the_source_file_must_name_the_endpoints(hubspot: SourceClient) -> None:
-    from dataclasses import replace
+    named = {"properties": CONTACTS.endpoints["properties"]}
 
-    with pytest.raises(ConfigurationError, match=r"endpoints\.properties"):
-        read(hubspot, replace(CONTACTS, endpoints={}), EVERYTHING)
+    with pytest.raises(ConfigurationError, match=r"endpoints\.search"):
+        read(hubspot, replace(CONTACTS, endpoints=named), CHANGES)
 
 
 def links_asked(portal: Portal) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """Changes of HubSpot's records: a window read by ascending ids, and proved complete."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,13 @@ import pytest
 from crm_warehouse.clients.interface import Page, SourceClient, Window
 from crm_warehouse.errors import ConfigurationError
 from tests.unit.clients.conftest import HUBSPOT
-from tests.unit.clients.hubspot_portal import MAX_SEARCH_BODY, Portal, filters, utc
+from tests.unit.clients.hubspot_portal import (
+    MAX_RESULTS,
+    MAX_SEARCH_BODY,
+    Portal,
+    filters,
+    utc,
+)
 from tests.unit.clients.recording_gate import START, RecordingGate
 from tests.unit.clients.scripted_server import (
     Reply,
@@ -20,7 +27,7 @@ from tests.unit.clients.scripted_server import (
 CONTACTS = HUBSPOT.entities["contacts"]
 SINCE = START - timedelta(hours=2)
 #: Changes after this moment may not have reached the index.
-SETTLED = START - timedelta(minutes=6)
+SETTLED = START - HUBSPOT.overlap
 
 
 def walk(
@@ -325,6 +332,67 @@ def test_who_vanishes_before_the_batch_is_not_expected(
     pages = walk(hubspot)
 
     assert (len(ids(pages)), pages[-1].total) == (249, 249)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("contacts", "hs_lastmodifieddate"),
+        ("companies", "lastmodifieddate"),
+        ("deals", "lastmodifieddate"),
+    ],
+)
+@pytest.mark.parametrize("since", [None, SINCE], ids=["everything", "changes"])
+def test_the_time_of_another_kind_of_object_is_refused_before_it_finds_nothing(
+    hubspot: SourceClient,
+    portal: Portal,
+    name: str,
+    wrong: str,
+    since: datetime | None,
+) -> None:
+    entity = replace(HUBSPOT.entities[name], since_param=wrong)
+    pages = hubspot.iter_pages(
+        entity, Window(since, START), checkpoint=None, page_size=100
+    )
+
+    with pytest.raises(ConfigurationError, match=f"by {wrong} HubSpot's search"):
+        list(pages)
+
+    assert portal.requests == []
+
+
+def test_a_record_whose_time_lies_outside_the_window_is_kept(
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal
+) -> None:
+    portal.add(1, 2, 3)
+
+    def shows_another_time(request: Request) -> Reply:
+        reply = portal(request)
+        text = reply.body.decode().replace("2026-03-01T10:30", "2026-03-02T10:30")
+        return Reply(reply.status, text.encode(), reply.headers)
+
+    server.run(shows_another_time)
+
+    assert ids(walk(hubspot)) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("names", [2, 40, 200])
+def test_questions_stay_within_the_limits_of_a_search(
+    hubspot: SourceClient, portal: Portal, names: int
+) -> None:
+    portal.names = [f"a_property_with_quite_a_long_name_{n:04}" for n in range(names)]
+    portal.add(*range(1, 451))
+
+    assert len(ids(walk(hubspot))) == 450
+
+    for body in portal.asked("search"):
+        in_groups = [len(group["filters"]) for group in body["filterGroups"]]
+        assert len(in_groups) <= 5
+        assert max(in_groups) <= 6
+        assert sum(in_groups) <= 18
+        assert len(body["sorts"]) == 1
+        assert len(json.dumps(body)) <= MAX_SEARCH_BODY
+        assert body.get("after", 0) + body["limit"] <= MAX_RESULTS
 
 
 def test_a_checkpoint_of_another_kind_is_refused(hubspot: SourceClient) -> None:

@@ -9,8 +9,9 @@ import pytest
 from crm_warehouse.clients.interface import SourceClient
 from crm_warehouse.errors import TransientSourceError
 from tests.unit.clients import hubspot_portal
+from tests.unit.clients.conftest import HUBSPOT
 from tests.unit.clients.hubspot_portal import Portal, filters
-from tests.unit.clients.recording_gate import START, RecordingGate
+from tests.unit.clients.recording_gate import START
 from tests.unit.clients.scripted_server import (
     Reply,
     Request,
@@ -38,17 +39,88 @@ def test_a_short_page_without_a_cursor_is_not_the_end(
 
 
 def test_an_empty_page_that_says_more_follows_is_asked_for_again(
-    server: ScriptedServer,
-    hubspot: SourceClient,
-    portal: Portal,
-    gate: RecordingGate,
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal
 ) -> None:
     portal.add(1, 2)
     empty = {"total": 2, "results": [], "paging": {"next": {"after": "200"}}}
     once(server, portal, as_json(empty))
 
     assert ids(walk(hubspot)) == ["1", "2"]
-    assert gate.pauses == [1.0]
+
+
+@pytest.mark.parametrize("after", [200, "200"], ids=["number", "text"])
+def test_an_empty_page_that_stays_is_gone_on_with_at_its_cursor(
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal, after: Any
+) -> None:
+    portal.add(*range(1, 301))
+
+    def first_is_empty(request: Request) -> Reply:
+        searches = request.path.endswith("search")
+        if not searches or len(filters(request.json)) == 3:
+            return portal(request)
+        if request.json["limit"] == 1:
+            return portal(request)
+        if "after" not in request.json:
+            paging = {"next": {"after": after}}
+            return as_json({"total": 300, "results": [], "paging": paging})
+        # What was hidden behind the empty page comes at its cursor.
+        assert request.json["after"] == 200
+        body = {**request.json, "after": 0}
+        return portal(Request(request.path, {}, {}, "", body=json.dumps(body).encode()))
+
+    server.run(first_is_empty)
+
+    pages = walk(hubspot)
+
+    assert ids(pages) == [str(n) for n in range(1, 301)]
+    assert pages[-1].total == 300
+
+
+def test_what_an_empty_page_passed_over_shows_in_the_total(
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal
+) -> None:
+    portal.add(*range(1, 301))
+
+    def first_stays_empty(request: Request) -> Reply:
+        reply = portal(request)
+        body = request.json if request.path.endswith("search") else {"after": 0}
+        if "after" in body or body["limit"] == 1:
+            return reply
+        return as_json({**json.loads(reply.body), "results": []})
+
+    server.run(first_stays_empty)
+
+    pages = walk(hubspot)
+
+    assert (ids(pages), pages[-1].total) == ([str(n) for n in range(201, 301)], 300)
+
+
+def test_empty_pages_without_end_are_given_up(
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal
+) -> None:
+    def empty(request: Request) -> Reply:
+        if not request.path.endswith("search"):
+            return portal(request)
+        after = request.json.get("after", 0) + 200
+        paging = {"next": {"after": after}}
+        return as_json({"total": 5, "results": [], "paging": paging})
+
+    server.run(empty)
+
+    with pytest.raises(TransientSourceError, match="10 empty pages"):
+        walk(hubspot)
+
+
+@pytest.mark.parametrize("after", ["abc", {}, -1, 1.5])
+def test_a_cursor_that_is_no_number_is_a_fault(
+    server: ScriptedServer, hubspot: SourceClient, portal: Portal, after: Any
+) -> None:
+    portal.add(1)
+    paging = {"next": {"after": after}}
+    record = {"id": "1", "properties": {}}
+    once(server, portal, as_json({"total": 2, "results": [record], "paging": paging}))
+
+    assert ids(walk(hubspot)) == ["1"]
 
 
 def test_the_page_before_again_is_a_fault(
@@ -171,8 +243,8 @@ def test_a_change_at_the_edge_of_what_is_counted_raises_no_false_alarm(
         )
 
     monkeypatch.setattr(hubspot_portal, "iso", written)
-    portal.add(*range(1, 300), changed=until - timedelta(minutes=30))
-    edge = until - timedelta(minutes=6) + timedelta(milliseconds=past_ms)
+    portal.add(*range(1, 300), changed=until - timedelta(minutes=90))
+    edge = until - HUBSPOT.overlap + timedelta(milliseconds=past_ms)
     portal.add(999, changed=edge)
 
     pages = walk(hubspot, until=until)

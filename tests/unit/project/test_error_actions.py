@@ -22,6 +22,7 @@ DECIDED = {
     "GuardError": Action.STOP,
     "IncompleteReadError": Action.RETRY,
     "MalformedDeliveryError": Action.REJECT,
+    "MissingScopeError": Action.SKIP,
     "QuotaWaitError": Action.WAIT,
     "RejectError": Action.REJECT,
     "RequestRefusedError": Action.STOP,

@@ -325,6 +325,18 @@ def test_answers_tell_what_is_left_but_searches_do_not(hubspot):
     assert not [name for name in headers if "ratelimit" in name.lower()]
 
 
+def test_nothing_is_told_of_a_quota_that_is_off(hubspot):
+    off = {"enabled": False}
+    hubspot.crm.configure(quota=off, daily_quota=off)
+    headers = hubspot.get("/crm/v3/objects/deals").headers
+    assert not [name for name in headers if "ratelimit" in name.lower()]
+
+    hubspot.crm.configure(daily_quota={"enabled": True})
+    headers = hubspot.get("/crm/v3/objects/deals").headers
+    told = [name.lower() for name in headers if "ratelimit" in name.lower()]
+    assert told == ["x-hubspot-ratelimit-daily", "x-hubspot-ratelimit-daily-remaining"]
+
+
 def test_large_bodies_are_refused(hubspot):
     text = json.dumps({"inputs": [{"id": "x" * 4_200_000}]})
     url = hubspot.crm.base_url + "/crm/v3/objects/contacts/batch/read"

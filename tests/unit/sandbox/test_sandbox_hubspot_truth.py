@@ -33,8 +33,12 @@ def mapped(entity, record):
         return row | {"lead_source": None}
     if entity == "companies":
         return row | {name: have[name] for name in COMPANY}
-    amount = have["amount"]
+    amount, home = have["amount"], have["hs_amount_in_home_currency"]
     return row | {
+        "user_source_id": have["hubspot_owner_id"],
+        "stage_source_id": f"{have['pipeline']}:{have['dealstage']}",
+        "currency": have["deal_currency_code"],
+        "home_value": str(Decimal(home).quantize(Decimal("0.01"))) if home else None,
         "name": have["dealname"],
         "status": have["dealstage"],
         "value": str(Decimal(amount).quantize(Decimal("0.01"))) if amount else None,

@@ -195,6 +195,7 @@ def test_the_stored_definition_is_stable_json() -> None:
     assert definition["entity"]["records_path"] == "data"
     assert definition["entity"]["aliases"] == []
     assert definition["entity"]["fields"][0] == {
+        "join": None,
         "on_error": None,
         "paths": ["name", "full_name"],
         "target": "name",

@@ -96,8 +96,18 @@ def test_the_stored_definition_holds_them_as_written(tmp_path: Path) -> None:
 
     assert shown["also"] == {
         "contacts": [
-            {"on_error": None, "paths": ["person.email"], "target": "email"},
-            {"on_error": "set_null", "paths": ["state"], "target": "status"},
+            {
+                "join": None,
+                "on_error": None,
+                "paths": ["person.email"],
+                "target": "email",
+            },
+            {
+                "join": None,
+                "on_error": "set_null",
+                "paths": ["state"],
+                "target": "status",
+            },
         ]
     }
     assert shown["links"] == [
