@@ -1,6 +1,6 @@
 -- What the source announced for each window of a job, and what came of it. Makes
--- ops.sync_windows, changes ops.sync_jobs and ops.retention. Applied once, in one
--- transaction; a load of the release before, which bears no new columns, goes on.
+-- ops.sync_windows, changes ops.sync_jobs and ops.retention. Applied once, in one transaction;
+-- a load of the release before, which bears new columns, goes on.
 
 ALTER TABLE ops.sync_jobs ADD COLUMN readings integer NOT NULL DEFAULT 1;
 COMMENT ON COLUMN ops.sync_jobs.readings IS

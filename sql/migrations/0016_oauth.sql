@@ -35,6 +35,15 @@ COMMENT ON COLUMN ops.api_quota.time_zone IS
 COMMENT ON COLUMN ops.api_quota.time_zone_asked_at IS
     'When the source was last asked for the zone';
 
+-- How long a request counts. The margin of windows of about a second is wider now: threads of
+-- one process send side by side, and wait for each other between grant and sending.
+CREATE OR REPLACE FUNCTION ops.quota_span(per_seconds double precision) RETURNS interval
+LANGUAGE sql IMMUTABLE AS
+'SELECT make_interval(
+    secs => per_seconds * 61 / 60
+        + greatest(least(per_seconds / 20, 2), least(per_seconds / 12, 0.1))
+)';
+
 -- When a day of a zone begins by the source's count, and a minute more, because its clock
 -- may be behind ours. Where a midnight comes twice, the later one; where none comes, the
 -- instant at which the clocks leap.

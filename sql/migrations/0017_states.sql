@@ -1,6 +1,6 @@
 -- Records that were merged into others, and records that were erased for good.
--- Adds tables to schemas warehouse and ops, columns to the inbox. Applied once, in one
--- transaction; a process of the release before goes on working and knows of neither.
+-- Adds tables to schemas warehouse and ops, columns to the inbox. Applied once,
+-- in one transaction; a process of the release before goes on working and knows of neither.
 
 CREATE TABLE warehouse.merged_records (
     source_system text NOT NULL,

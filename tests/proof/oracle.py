@@ -185,7 +185,7 @@ def state_differences(conninfo: str, source: Crm, entity: str) -> list[str]:
     states = source.admin("GET", f"/{entity}/states")
     own = FILLED[source.system][entity][0]
     with psycopg.connect(conninfo) as conn:
-        redirects = dict(
+        redirects: dict[str, str] = dict(
             conn.execute(
                 "SELECT source_id, survivor_source_id FROM warehouse.merged_records"
                 " WHERE source_system = %s AND unified_table = %s",

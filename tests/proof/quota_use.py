@@ -1,5 +1,6 @@
 """How a CRM's quotas were used, by the CRM's own count."""
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ class Use:
     refused: int
     most: int
     share: float
+
+
+def with_quotas(text: str, *quotas: str) -> str:
+    """A source file with other quotas, of which nothing is kept for webhooks."""
+    block = "quotas:\n" + "".join(f"  - {{{quota}}}\n" for quota in quotas)
+    text = re.sub(r"^quotas:.*?\n(?=\S)", block, text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^webhook_share: \S+", "webhook_share: 0", text, flags=re.MULTILINE)
 
 
 class Watch:

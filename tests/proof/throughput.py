@@ -7,7 +7,6 @@ of three CRMs, each CRM counting its own requests, over a slow and uneven networ
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 from tests.proof.command import ROOT, CommandLine, generous_sources
 from tests.proof.oracle import compare_all, truth_hashes, warehouse_rows
-from tests.proof.quota_use import Scaled, Use, Watch
+from tests.proof.quota_use import Scaled, Use, Watch, with_quotas
 from tests.proof.report import Report
 from tests.proof.servers import fresh_warehouse, postgres_server
 
@@ -127,7 +126,7 @@ def _deadlocks(conninfo: str) -> int:
     return int(row[0])
 
 
-def with_quotas(latency: float, jitter: float) -> None:
+def under_quotas(latency: float, jitter: float) -> None:
     """Load twelve entities under quotas, and report their use."""
     network = f"latency {latency * 1e3:.0f} ms, jitter {jitter * 1e3:.0f} ms"
     report = Report("quota_use", f"Quotas under twelve loads at once, {network}")
@@ -177,15 +176,8 @@ def _scaled_sources(folder: Path) -> Path:
     generous_sources(folder)
     for each in SCALED:
         path = folder / f"{each.system}.yaml"
-        quota = (
-            f"quotas:\n  - {{name: scaled, requests: {each.requests},"
-            f" per: {each.seconds:g}s}}\n"
-        )
-        text = re.sub(
-            r"^quotas:.*?\n(?=\S)", quota, path.read_text(), flags=re.S | re.M
-        )
-        # Nothing is kept for webhooks: none come.
-        text = text.replace("webhooks: true", "webhooks: true\nwebhook_share: 0")
+        quota = f"name: scaled, requests: {each.requests}, per: {each.seconds:g}s"
+        text = with_quotas(path.read_text(), quota)
         path.write_text(text)
     return folder
 
@@ -236,7 +228,7 @@ def main() -> None:
     if words.only != "with":
         without_quotas(words.records, words.repetitions)
     if words.only != "without":
-        with_quotas(words.latency, words.jitter)
+        under_quotas(words.latency, words.jitter)
 
 
 if __name__ == "__main__":

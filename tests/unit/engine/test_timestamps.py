@@ -1,5 +1,6 @@
 """Instants: every notation of one gives one text, and PostgreSQL agrees with it."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -134,7 +135,9 @@ def test_what_is_accepted_is_canonical_and_what_is_refused_is_no_instant(
 
 
 def instant(sent: str) -> datetime | None:
-    """The instant that Python reads in a text, in UTC unless it says otherwise."""
+    """What Python reads in a text, in UTC unless it says otherwise; or milliseconds."""
+    if re.fullmatch(r"([0-9]{11,13}|-[0-9]{1,13})(\.[0-9]+)?", sent):
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=float(sent))
     try:
         moment = datetime.fromisoformat(sent)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
