@@ -17,6 +17,7 @@ PROOFS: tuple[tuple[str, ...], ...] = (
     ("stack_waiting",),
     ("stack_syncs",),
     ("throughput",),
+    ("storm",),
     ("scale",),
     ("mutants",),
 )
