@@ -69,11 +69,14 @@ check: setup ## Format, lint, types, floors
 
 test: setup check ## Everything, with coverage
 	@rm -f .coverage .coverage.*
-	$(VENV)/python -m pytest --cov --cov-branch --cov-report=
+	$(VENV)/python -m pytest -n 2 --dist loadfile -m 'not end_to_end and not proof' \
+		--cov --cov-branch --cov-report=
+	$(VENV)/python -m pytest -m 'end_to_end and not proof' \
+		--cov --cov-branch --cov-append --cov-report=
 	$(VENV)/coverage report --include='$(MEASURED)' --fail-under=90
 
 test-fast: setup ## The tests without the whole stack
-	$(VENV)/python -m pytest -m 'not end_to_end and not proof'
+	$(VENV)/python -m pytest -n 2 --dist loadfile -m 'not end_to_end and not proof'
 
 prove: setup ## Slow proofs: kills at every commit and at random, faults, the load at scale
 	$(VENV)/python -m pytest -m proof -s

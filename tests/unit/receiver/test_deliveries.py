@@ -53,6 +53,8 @@ def test_a_delivery_is_stored_as_it_was_signed(
         "exploded_at": None,
         "retries": 0,
         "retried_at": None,
+        "body_sha256": None,
+        "redacted_at": None,
     }
 
 
