@@ -3,6 +3,14 @@
 from crm_warehouse.spec import Entity, Quota, Source
 from crm_warehouse.unified import LINK_TABLES
 
+#: What each guard says, for the trigger form.
+GUARD_WORDS = {
+    "mass_delete": "mass_delete: so many records are really gone",
+    "empty_list": "empty_list: the source really has no record any more",
+    "volume": "volume: so much has really changed",
+    "schema_break": "schema_break: the fields are really empty, or of no use",
+}
+
 _UNITS = {"d": 86_400, "h": 3_600, "min": 60}
 
 _ENTITY = """\
@@ -30,7 +38,8 @@ payloads again without asking the API. `since` and `batch_size` may stay empty. 
 **Colours:** green: loaded, maybe with rejected records (the log and the asset event \
 say how many); violet: waits for quota, goes on by itself; yellow: a passing fault, \
 tried again by itself; red: read the log's last error, it says what to do; pink: \
-switched off in `ops.sync_configurations`.
+switched off in `ops.sync_configurations`, or a scope is missing: the log names it; \
+give it to the app, then trigger.
 """
 
 _WEBHOOKS = """\

@@ -29,6 +29,7 @@ from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSenso
 from crm_warehouse.source_files import load_source
 from crm_warehouse.spec import GUARDS, MODES, Entity, Source
 from include.dag_docs import (
+    GUARD_WORDS,
     REPROCESS_DOC,
     broken_source_doc,
     entity_doc,
@@ -73,14 +74,6 @@ AFTER_A_KILL: dict[str, Any] = {
 #: How long after a cron time a DAG seen for the first time may still start its run,
 #: so that a time reached while the file is parsed is not lost.
 FIRST_RUN_GRACE = timedelta(minutes=1)
-
-#: What each guard says, for the trigger form.
-_GUARD_WORDS = {
-    "mass_delete": "mass_delete: so many records are really gone",
-    "empty_list": "empty_list: the source really has no record any more",
-    "volume": "volume: so much has really changed",
-    "schema_break": "schema_break: the fields are really empty, or of no use",
-}
 
 #: The DAG that heals; and how many jobs of one source are taken up side by side, within
 #: the source's pool.
@@ -174,15 +167,18 @@ def _reconcile_builders(source: Source) -> dict[str, Builder]:
         "max_active_runs": 1,
         "dagrun_timeout": RUN_TIMEOUT,
     }
-    tasks = {
-        "owner": source.owner,
-        "pool": source.pool,
-        "retries": RETRIES,
-        "retry_policy": SyncRetryPolicy(),
-        "execution_timeout": STRETCH_TIMEOUT,
-        "outlets": _assets(*source.entities.values()),
-        **AFTER_A_KILL,
-    }
+
+    def tasks(entity: Entity) -> dict[str, Any]:
+        return {
+            "owner": source.owner,
+            "pool": source.pool,
+            "retries": RETRIES,
+            "retry_policy": SyncRetryPolicy(),
+            "execution_timeout": STRETCH_TIMEOUT,
+            "outlets": _assets(entity),
+            **AFTER_A_KILL,
+        }
+
     dag_id = f"{source.name}__reconcile"
     found = {dag_id: partial(reconcile_dag, dag_id, source, dags, tasks)}
     if any(entity.is_swept for entity in source.entities.values()):
@@ -405,7 +401,7 @@ def _params(source: Source) -> dict[str, Param]:
             type=["null", "array"],  # null is what the form makes of an emptied list
             items={"type": "string", "enum": list(GUARDS)},
             examples=list(GUARDS),  # what the form offers to pick from
-            values_display=_GUARD_WORDS,
+            values_display=GUARD_WORDS,
             title="Override",
             description="Guards that this run ignores, after you have looked: it goes "
             "on where such a guard stopped the run before. mass_delete and empty_list "

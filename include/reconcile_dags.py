@@ -1,12 +1,14 @@
 """DAGs that compare sources with the warehouse: weekly whole, daily in a sweep."""
 
+from collections.abc import Callable
 from typing import Any
 
 from airflow.sdk import DAG, MultipleCronTriggerTimetable, Param
 
 from crm_warehouse.operators.reconcile import ReconcileOperator
 from crm_warehouse.operators.reprocess import ALL
-from crm_warehouse.spec import GUARDS, Source
+from crm_warehouse.spec import REPAIR_GUARDS, Entity, Source
+from include.dag_docs import GUARD_WORDS
 
 _RECONCILE_DOC = """
 ### Compare {title} with the warehouse
@@ -16,9 +18,9 @@ Each difference is listed with its reason in `ops.reconciliation_differences`; t
 and the verdict are in `ops.reconciliations`. Differences are merged unless `repair` is
 off. Guards hold: a repair that would delete too much stops and says so.
 
-A run costs as many requests as a full load of each entity:
-`python -m crm_warehouse forecast --source {name}` says how many. See
-`docs/reconcile.md`.
+A run costs as many requests as a full load of each entity, and up to twice as many
+where very much differs: `python -m crm_warehouse forecast --source {name}` says how
+many a full load takes. See `docs/reconcile.md`.
 """
 
 _SWEEP_DOC = """
@@ -30,12 +32,13 @@ hundred a request, walks the archive, and merges what differs; links and records
 are gone there go here. See `docs/reconcile.md`.
 """
 
-#: Arguments that DAGs, or tasks, of the bundle have in common.
+#: Arguments of a DAG; and those of the task that works on an entity.
 Arguments = dict[str, Any]
+ArgumentsOf = Callable[[Entity], Arguments]
 
 
 def reconcile_dag(
-    dag_id: str, source: Source, dags: Arguments, tasks: Arguments
+    dag_id: str, source: Source, dags: Arguments, tasks: ArgumentsOf
 ) -> DAG:
     """Weekly, whole, every entity.
 
@@ -43,15 +46,13 @@ def reconcile_dag(
         dag_id: Its id.
         source: What to compare.
         dags: Arguments of every DAG.
-        tasks: Arguments of every task of the source.
+        tasks: Arguments of the task of an entity.
     """
     with DAG(
         dag_id,
         description=f"{source.title}: is everything here, and as it is there?",
         doc_md=_RECONCILE_DOC.format(title=source.title, name=source.name),
-        schedule=MultipleCronTriggerTimetable(
-            source.reconcile_schedule, timezone="UTC"
-        ),
+        schedule=_timetable(source.reconcile_schedule),
         params=_params(source),
         tags={source.name, "reconcile", "crm"},
         **dags,
@@ -61,18 +62,18 @@ def reconcile_dag(
                 task_id=f"reconcile_{entity.name}",
                 source=source,
                 entity=entity,
-                **tasks,
+                **tasks(entity),
             )
     return dag
 
 
-def sweep_dag(dag_id: str, source: Source, dags: Arguments, tasks: Arguments) -> DAG:
+def sweep_dag(dag_id: str, source: Source, dags: Arguments, tasks: ArgumentsOf) -> DAG:
     """Daily, what no list shows as changed; arguments as above."""
     with DAG(
         dag_id,
         description=f"{source.title}: what no list shows as changed",
         doc_md=_SWEEP_DOC.format(title=source.title),
-        schedule=MultipleCronTriggerTimetable(source.sweep_schedule, timezone="UTC"),
+        schedule=_timetable(source.sweep_schedule),
         tags={source.name, "reconcile", "crm"},
         **dags,
     ) as dag:
@@ -86,9 +87,13 @@ def sweep_dag(dag_id: str, source: Source, dags: Arguments, tasks: Arguments) ->
                     wanted=ALL,
                     repair="true",
                     override="",
-                    **tasks,
+                    **tasks(entity),
                 )
     return dag
+
+
+def _timetable(cron: str | None) -> MultipleCronTriggerTimetable | None:
+    return MultipleCronTriggerTimetable(cron, timezone="UTC") if cron else None
 
 
 def _params(source: Source) -> dict[str, Param]:
@@ -109,10 +114,11 @@ def _params(source: Source) -> dict[str, Param]:
         "override": Param(
             [],
             type=["null", "array"],  # null is what the form makes of an emptied list
-            items={"type": "string", "enum": list(GUARDS)},
-            examples=list(GUARDS),  # what the form offers to pick from
+            items={"type": "string", "enum": list(REPAIR_GUARDS)},
+            examples=list(REPAIR_GUARDS),  # what the form offers to pick from
+            values_display={each: GUARD_WORDS[each] for each in REPAIR_GUARDS},
             title="Override",
-            description="Guards that this run ignores, after you have looked; only "
-            "with repair.",
+            description="Guards that a repair ignores, after you have looked; without "
+            "repair nothing is written, and none stops anything.",
         ),
     }

@@ -90,11 +90,13 @@ class Sandbox:
         receive: wire.Receive,
         send: wire.Send,
     ) -> None:
+        delay = system.faults.delay(
+            request.path.removeprefix(system.root), request.query
+        )
+        await asyncio.sleep(delay.there)
         arrived = system.clock.now().timestamp()
         reply = _decide(system, request)
-        if latency := reply.fault("latency"):
-            jitter = latency.options.get("jitter", 0.0) * latency.roll
-            await asyncio.sleep(latency.options.get("seconds", 0.0) + jitter)
+        await asyncio.sleep(delay.back)
         cut_off = reply.fault("reset") is not None
         system.log.answer(
             f"{request.method} {system.route(request.path)}",
@@ -104,7 +106,7 @@ class Sandbox:
                 path=request.path,
                 query=request.query,
                 status=None if cut_off else reply.answer.status,
-                faults=tuple(fault.number for fault in reply.faults),
+                faults=delay.numbers + tuple(each.number for each in reply.faults),
                 refused=reply.refused,
             ),
         )

@@ -34,6 +34,8 @@ KINDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "drop_field": {"field": str},
     "retype_field": {"field": str},
 }
+#: The kind that strikes before a request is counted: it comes later.
+LATENCY = "latency"
 #: The kinds that change what records look like; all their options are required.
 DRIFTS = ("rename_field", "drop_field", "retype_field")
 _COMMON = ("kind", "path", "query", "count", "probability", "after")
@@ -65,7 +67,7 @@ class Fault:
         after: Matching requests that pass before it begins.
         options: Options of its kind.
         struck: Times it has struck.
-        roll: The last throw (0..1), which decides a latency's jitter.
+        roll: The last throw (0..1), which decides a latency's jitter on the way there.
     """
 
     number: int
@@ -78,6 +80,21 @@ class Fault:
     options: dict[str, Any] = field(default_factory=dict)
     struck: int = 0
     roll: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """What holds a request up.
+
+    Attributes:
+        there: Seconds until it comes.
+        back: Seconds that its answer takes.
+        numbers: Ids of the faults.
+    """
+
+    there: float
+    back: float
+    numbers: tuple[int, ...]
 
 
 class FaultBox:
@@ -115,15 +132,35 @@ class FaultBox:
         return [asdict(fault) for fault in self._faults.values()]
 
     def strike(self, path: str, query: Mapping[str, str]) -> list[Fault]:
-        """The faults that this request suffers; counts them down.
+        """The faults that this request suffers once it has come; counts them down.
 
         Args:
             path: Path below the system's root.
             query: Its parameters.
         """
-        if not self._faults:
-            return []
-        return [f for f in self._faults.values() if self._strikes(f, path, query)]
+        return [
+            fault
+            for fault in self._faults.values()
+            if fault.kind != LATENCY and self._strikes(fault, path, query)
+        ]
+
+    def delay(self, path: str, query: Mapping[str, str]) -> Delay:
+        """How long a request and its answer are under way; counts latencies down.
+
+        Args:
+            path: Path below the system's root.
+            query: Its parameters.
+        """
+        struck = [
+            fault
+            for fault in self._faults.values()
+            if fault.kind == LATENCY and self._strikes(fault, path, query)
+        ]
+        return Delay(
+            there=sum(_half(each, each.roll) for each in struck),
+            back=sum(_half(each, self._dice[each.number].random()) for each in struck),
+            numbers=tuple(each.number for each in struck),
+        )
 
     def _strikes(self, fault: Fault, path: str, query: Mapping[str, str]) -> bool:
         if fault.count == 0 or not fnmatchcase(path, fault.path):
@@ -141,6 +178,15 @@ class FaultBox:
             fault.count -= 1
         fault.struck += 1
         return True
+
+
+def _half(fault: Fault, roll: float) -> float:
+    """Seconds that one way of two takes."""
+    seconds, jitter = (
+        fault.options.get("seconds", 0.0),
+        fault.options.get("jitter", 0.0),
+    )
+    return float(seconds + jitter * roll) / 2
 
 
 def parse_fault(number: int, call: Mapping[str, Any]) -> Fault:

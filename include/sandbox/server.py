@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from include.sandbox.settings import Settings, token_variable
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 10
+#: To import and to bind a port: seconds, of which a busy machine makes many.
+_START_SECONDS = 120
 
 
 class SandboxServer(Crm):
@@ -46,7 +49,8 @@ class SandboxServer(Crm):
         """Start the process and wait until its own CRM has its records.
 
         Raises:
-            RuntimeError: It ended instead; its messages are on standard error.
+            RuntimeError: It ended, or said nothing for two minutes; its messages are on
+                standard error.
         """
         options = self.settings
         command = [
@@ -68,10 +72,13 @@ class SandboxServer(Crm):
             text=True,
         )
         assert self._process.stdout is not None  # noqa: S101  (for the type checker)
-        line = self._process.stdout.readline()
+        # A pipe that has something has the whole line: it is written at once.
+        is_heard, _, _ = select.select([self._process.stdout], [], [], _START_SECONDS)
+        line = self._process.stdout.readline() if is_heard else ""
         if not line:
             self.stop()
-            raise RuntimeError("the sandbox did not start; see standard error")
+            what = "ended" if is_heard else f"said nothing for {_START_SECONDS} seconds"
+            raise RuntimeError(f"the sandbox {what} at its start; see standard error")
         ready = json.loads(line)
         self.url = ready["url"]
         self._roots = ready["systems"]

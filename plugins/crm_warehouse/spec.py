@@ -23,6 +23,8 @@ ON_ERRORS: tuple[OnError, ...] = ("reject", "set_null", "keep")
 EXTENTS: tuple[Extent, ...] = ("records", "sweep")
 VIAS: tuple[Via, ...] = ("api", "database", "csv")
 GUARDS: tuple[Guard, ...] = ("mass_delete", "empty_list", "volume", "schema_break")
+#: Guards that stop the repair of a reconciliation: it deletes, and it writes chunks.
+REPAIR_GUARDS: tuple[Guard, ...] = ("mass_delete", "empty_list", "schema_break")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,10 @@ class Source:
         entities: By contract name, in YAML order.
         webhooks: Whether the source announces changes by webhook.
         webhook_share: Share of each general quota that only their merges may use.
-        reconcile_schedule: Cron of whole comparisons with the warehouse (UTC).
+        reconcile_schedule: Cron of whole comparisons with the warehouse (UTC), or
+            None: only when somebody asks for one.
+        forgets: Whether it forgets old records, so that what it does not have any
+            more may live.
         sweep_schedule: Cron of sweeps for what no list shows as changed (UTC).
         in_flight: Requests of one load that may be sent and not answered yet.
         account_path: Path that tells of the account, its time zone above all, or None.
@@ -248,7 +253,8 @@ class Source:
     entities: dict[str, Entity]
     webhooks: bool = False
     webhook_share: float = 0.0
-    reconcile_schedule: str = "30 1 * * 6"
+    reconcile_schedule: str | None = "30 1 * * 6"
+    forgets: bool = False
     sweep_schedule: str = "30 0 * * *"
     in_flight: int = 1
     account_path: str | None = None

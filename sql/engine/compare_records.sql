@@ -23,7 +23,7 @@ CROSS JOIN LATERAL (
                 AND e.severity = 'error'
                 AND NOT e.resolved
         ) THEN 'quarantined'
-        ELSE 'row_missing'
+        ELSE 'reject_missing'
     END AS reason
 ) AS found
 WHERE found.reason IS NOT NULL

@@ -1,5 +1,6 @@
 -- Compare the rows of temporary table {chunk} with warehouse.{table}, where the raw layer
--- ({raw_table}) holds the same payload. {differing}: the name of each column that differs.
+-- ({raw_table}) holds the same payload. {differing}: the name of each column that differs;
+-- {survivors}: the joins that put the survivor in place of a parent that was merged.
 -- Returns one row for each difference: source_id, reason, fields. Reads only.
 SELECT
     c.source_id,
@@ -17,6 +18,7 @@ LEFT JOIN LATERAL (
     WHERE t.source_system = %(source_system)s AND t.source_id = c.source_id
     LIMIT 1
 ) AS w ON true
+{survivors}
 CROSS JOIN LATERAL (
     SELECT array_remove(
         ARRAY[

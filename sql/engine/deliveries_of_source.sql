@@ -1,5 +1,7 @@
--- All deliveries of a source system, in order. Returns id, body. Reads only.
+-- Deliveries of a source system, at most %(limit)s with ids behind %(after)s.
+-- Returns id, body, in order. Reads only.
 SELECT id, body
 FROM staging.webhook_deliveries
-WHERE source_system = %(source_system)s
+WHERE source_system = %(source_system)s AND id > %(after)s
 ORDER BY id
+LIMIT %(limit)s

@@ -8,6 +8,6 @@ WITH owned AS (
 ended AS (
     UPDATE ops.sync_windows AS w SET state = %(state)s, ended_at = clock_timestamp()
     FROM owned
-    WHERE w.job_id = owned.id AND w.reading = owned.readings
+    WHERE w.job_id = owned.id AND w.state = 'reading'
 )
 SELECT * FROM owned

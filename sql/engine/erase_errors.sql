@@ -1,6 +1,7 @@
 -- Take records out of the quarantine's entries about them, and close these; entries about
--- records without an id are known by the id that stands in them. %(pattern)s: regular
--- expression that finds it. Returns one row: erased. Safe to repeat.
+-- records without an id are known by the id that stands in them, or by a value of the
+-- person's own. %(pattern)s: regular expression that finds the id; %(own)s: the values, in
+-- lower case. Returns one row: erased. Safe to repeat.
 WITH erased AS (
     UPDATE ops.sync_errors SET
         record_data = NULL,
@@ -10,7 +11,16 @@ WITH erased AS (
         AND entity_type = %(entity_type)s
         AND (
             fingerprint = ANY(%(fingerprints)s)
-            OR (source_id IS NULL AND record_data ~ %(pattern)s)
+            OR (
+                source_id IS NULL
+                AND (
+                    record_data ~ %(pattern)s
+                    OR EXISTS (
+                        SELECT FROM unnest(%(own)s::text[]) AS own (value)
+                        WHERE strpos(lower(record_data), own.value) > 0
+                    )
+                )
+            )
         )
         AND (record_data IS NOT NULL OR NOT resolved)
     RETURNING 1

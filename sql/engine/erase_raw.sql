@@ -1,11 +1,6 @@
 -- Empty the payloads of records of raw.{table}; the ids stay, marked as deleted.
--- Returns one row: lived, erased. Safe to repeat: what is empty is not written.
-WITH before AS (
-    SELECT source_id, is_deleted FROM raw.{table}
-    WHERE source_system = %(source_system)s AND source_id = ANY(%(ids)s)
-    FOR UPDATE
-),
-erased AS (
+-- Returns one row: erased. Safe to repeat: what is empty is not written.
+WITH erased AS (
     UPDATE raw.{table} AS r SET
         payload = jsonb_build_object(),
         payload_bytes = NULL,
@@ -15,9 +10,14 @@ erased AS (
         deleted_at = coalesce(r.deleted_at, clock_timestamp()),
         absent_since = NULL,
         job_id = coalesce(%(job_id)s, r.job_id)
-    FROM before
-    WHERE r.source_system = %(source_system)s AND r.source_id = before.source_id
-        AND r.payload_hash <> ''
-    RETURNING NOT before.is_deleted AS lived
+    WHERE r.source_system = %(source_system)s AND r.source_id = ANY(%(ids)s)
+        AND (
+            r.payload <> jsonb_build_object()
+            OR r.payload_bytes IS NOT NULL
+            OR r.payload_hash <> ''
+            OR r.source_updated_at IS NOT NULL
+            OR NOT r.is_deleted
+        )
+    RETURNING 1
 )
-SELECT count(*) FILTER (WHERE lived), count(*) FROM erased
+SELECT count(*) FROM erased

@@ -1,8 +1,22 @@
--- Events about records of an entity. %(ids)s: their source ids. Returns id, payload.
--- Reads only; the caller holds the inbox (lock_rows.sql), so that none is added.
-SELECT id, payload
-FROM staging.webhook_events
-WHERE source_system = %(source_system)s
-    AND entity_type = %(entity_type)s
-    AND object_id = ANY(%(ids)s)
-    AND (redacted_at IS NULL OR state = 'pending')
+-- Events that may be about some records: those that name one as theirs, and those that
+-- name nobody of ours, for the caller to look into. %(entities)s and %(ids)s: entity and
+-- source id of each record, in the same order. At most %(limit)s with ids behind %(after)s.
+-- Returns id, entity_type, object_id, payload, in order. Reads only.
+SELECT id, entity_type, object_id, payload
+FROM (
+    SELECT v.id, v.entity_type, v.object_id, v.payload
+    FROM unnest(%(entities)s::text[], %(ids)s::text[]) AS t (entity_type, source_id)
+    JOIN staging.webhook_events AS v
+        ON v.source_system = %(source_system)s
+        AND v.entity_type = t.entity_type AND v.object_id = t.source_id
+    WHERE v.redacted_at IS NULL OR v.state = 'pending'
+    UNION ALL
+    SELECT v.id, v.entity_type, v.object_id, v.payload
+    FROM staging.webhook_events AS v
+    WHERE v.source_system = %(source_system)s
+        AND (v.entity_type IS NULL OR v.object_id IS NULL)
+        AND v.redacted_at IS NULL
+) AS found
+WHERE id > %(after)s
+ORDER BY id
+LIMIT %(limit)s

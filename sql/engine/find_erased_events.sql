@@ -1,8 +1,5 @@
--- Which of these events are about records that were erased. %(entities)s and %(ids)s:
--- entity and source id of each, in the same order. Returns entity_type, source_id.
--- Reads only.
-SELECT DISTINCT e.entity_type, e.source_id
-FROM unnest(%(entities)s::text[], %(ids)s::text[]) AS t (entity_type, source_id)
-JOIN ops.erased_records AS e
-    ON e.source_system = %(source_system)s
-    AND e.entity_type = t.entity_type AND e.source_id = t.source_id
+-- Which records with one of these ids were erased, of whatever entity. %(ids)s: source ids
+-- that events name. Returns entity_type, source_id. Reads only.
+SELECT entity_type, source_id
+FROM ops.erased_records
+WHERE source_system = %(source_system)s AND source_id = ANY(%(ids)s)

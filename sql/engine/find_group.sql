@@ -1,20 +1,31 @@
--- All ids of one person or thing: the record, those merged into it, and the one that it
--- was merged into with all of its. Returns source_id, in order. Reads only.
-WITH last AS (
-    SELECT coalesce(
-        (
-            SELECT survivor_source_id FROM warehouse.merged_records
-            WHERE source_system = %(source_system)s
-                AND unified_table = %(unified_table)s
-                AND source_id = %(source_id)s
-        ),
-        %(source_id)s
-    ) AS source_id
-)
-SELECT source_id FROM last
+-- Ids that redirects and merge events lead to from these. %(ids)s: source ids.
+-- Returns source_id, theirs included. Reads only: one step; the caller repeats it.
+SELECT unnest(%(ids)s::text[]) AS source_id
 UNION
-SELECT m.source_id
-FROM warehouse.merged_records AS m
-JOIN last ON m.survivor_source_id = last.source_id
-WHERE m.source_system = %(source_system)s AND m.unified_table = %(unified_table)s
-ORDER BY 1
+SELECT survivor_source_id
+FROM warehouse.merged_records
+WHERE source_system = %(source_system)s
+    AND unified_table = %(unified_table)s
+    AND source_id = ANY(%(ids)s)
+UNION
+SELECT source_id
+FROM warehouse.merged_records
+WHERE source_system = %(source_system)s
+    AND unified_table = %(unified_table)s
+    AND survivor_source_id = ANY(%(ids)s)
+UNION
+SELECT merged_into
+FROM staging.webhook_events
+WHERE source_system = %(source_system)s
+    AND entity_type = %(entity_type)s
+    AND object_id = ANY(%(ids)s)
+    AND merged_into IS NOT NULL
+    AND state <> 'failed'
+UNION
+SELECT object_id
+FROM staging.webhook_events
+WHERE source_system = %(source_system)s
+    AND entity_type = %(entity_type)s
+    AND merged_into = ANY(%(ids)s)
+    AND merged_into IS NOT NULL
+    AND state <> 'failed'

@@ -1,5 +1,6 @@
 -- End the comparison that a job made: count both sides and what was found, and judge.
--- {raw_table}, {table}: the entity's. An open reject is explained, and no difference.
+-- {raw_table}, {table}: the entity's. An open reject, and what a source
+-- forgot, is explained, and no difference.
 -- Returns nothing. Part of the job's last transaction.
 UPDATE ops.reconciliations AS r SET
     completed_at = clock_timestamp(),
@@ -20,8 +21,11 @@ FROM (
     SELECT
         coalesce(sum(number), 0) AS differences,
         coalesce(sum(repaired), 0) AS repaired,
-        coalesce(sum(number - repaired) FILTER (WHERE reason <> 'quarantined'), 0)
-            AS open,
+        coalesce(
+            sum(number - repaired)
+                FILTER (WHERE reason NOT IN ('quarantined', 'forgotten_there')),
+            0
+        ) AS open,
         coalesce(jsonb_object_agg(reason, number), jsonb_build_object()) AS by_reason
     FROM (
         SELECT d.reason, count(*) AS number, count(*) FILTER (WHERE d.repaired) AS repaired

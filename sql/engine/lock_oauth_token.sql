@@ -1,11 +1,18 @@
--- Lock the tokens of a connection against everybody else who wants to refresh them. Returns
--- seed, former_seeds, generation, refresh_token, access_token and seconds_left, until when
--- the access token is good; NULL and 0 where there are none yet.
+-- Lock the tokens that a connection has of an app against everybody else who wants to
+-- refresh them. Returns seed, generation, refresh_token, access_token and seconds_left,
+-- until when the access token is good; NULL and 0 where there are none yet. former_seeds
+-- are those that a process may still hold which began before the latest change, a day ago
+-- at most.
 -- Safe to repeat: a row without tokens is committed only together with them.
-INSERT INTO ops.oauth_tokens AS t (connection_id)
-VALUES (%(connection_id)s)
-ON CONFLICT (connection_id) DO UPDATE SET connection_id = excluded.connection_id
+INSERT INTO ops.oauth_tokens AS t (connection_id, app)
+VALUES (%(connection_id)s, %(app)s)
+ON CONFLICT (connection_id, app) DO UPDATE SET app = excluded.app
 RETURNING
-    t.seed, t.former_seeds, t.generation, t.refresh_token, t.access_token,
+    t.seed,
+    CASE
+        WHEN t.seeded_at > clock_timestamp() - interval '24 hours' THEN t.former_seeds
+        ELSE ARRAY[]::text[]
+    END AS former_seeds,
+    t.generation, t.refresh_token, t.access_token,
     coalesce(extract(epoch FROM t.expires_at - clock_timestamp()), 0)::double precision
         AS seconds_left

@@ -1,4 +1,4 @@
--- Mark rows of warehouse.{table} as deleted. Returns one row: deleted.
+-- Mark rows of warehouse.{table} as deleted. Returns one row: deleted, their source ids.
 -- %(archived_at)s: JSON object from source ids to the moments at which the source says
 -- that it archived them; what it does not name is deleted as of now.
 -- Safe to repeat: live rows only.
@@ -14,6 +14,7 @@ WITH marked AS (
     WHERE source_system = %(source_system)s
         AND source_id = ANY(%(ids)s)
         AND NOT is_deleted
-    RETURNING 1
+    RETURNING source_id
 )
-SELECT count(*) AS deleted FROM marked
+SELECT count(*) AS deleted, coalesce(array_agg(source_id), ARRAY[]::text[]) AS source_ids
+FROM marked

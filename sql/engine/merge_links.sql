@@ -1,6 +1,6 @@
 -- Make the links of the chunk's written records in warehouse.{table} what their lists
 -- say: links that are no longer listed go, new ones come, moved ones move. In place of a
--- parent that was merged the survivor is linked.
+-- parent that was merged the survivor is linked; one that was erased is not.
 -- {children}, {child_id}, {child_source_id}: the unified table and its columns here;
 -- {parents}, {parents_name}, {parent_id}, {parent_source_id}: likewise; {listed}: the chunk's column.
 -- %(written)s: source ids of the records that the merge of their rows wrote.
@@ -18,6 +18,12 @@ WITH listed AS (
         LIMIT 1
     ) AS m ON true
     WHERE c.source_id = ANY(%(written)s)
+        AND NOT EXISTS (
+            SELECT FROM ops.erased_records AS e
+            WHERE e.source_system = %(source_system)s
+                AND e.source_id = coalesce(m.survivor_source_id, link.value ->> 0)
+                AND {parents_name} = ANY(e.unified_tables)
+        )
     GROUP BY 1, 2, 3
 ),
 gone AS (

@@ -2,9 +2,12 @@
 -- {columns}: mapped columns; {links}: columns that point at parents, looked up here
 -- when the parent is known already ({parents}: the joins, which put the survivor in
 -- place of a parent that was merged); {raw_table}: the entity's.
+-- %(forced)s: source ids of rows that a comparison found to be wrong, although they say
+-- of themselves that they are right.
 -- Returns one row: created, updated (records seen before in this job left out), and
 -- {written}: the source ids of both and of those, or NULL where nobody needs them.
--- Safe to repeat: a row with an equal hash, or a newer one, is not written.
+-- Safe to repeat: a row with an equal hash, or a newer one, is not written; one that is
+-- forced becomes what it is already.
 WITH merged AS (
     INSERT INTO warehouse.{table} AS w (
         source_system, source_id, {columns} {links} sync_hash, observed_at, job_id
@@ -57,6 +60,17 @@ WITH merged AS (
                         THEN c.version > o.source_updated_at
                     ELSE c.observed_at >= o.observed_at
                 END
+            )
+            -- Forced; but never to another state than the raw layer's.
+            OR (
+                c.source_id = ANY(%(forced)s)
+                AND EXISTS (
+                    SELECT FROM raw.{raw_table} AS r
+                    WHERE r.source_system = %(source_system)s
+                        AND r.source_id = c.source_id
+                        AND r.payload_hash = c.payload_hash
+                        AND NOT r.is_deleted
+                )
             )
         )
     ON CONFLICT (source_system, source_id) DO UPDATE SET

@@ -4,7 +4,6 @@
 WITH begun AS (
     UPDATE ops.sync_jobs SET
         checkpoint = NULL,
-        readings = readings + 1,
         heartbeat_at = clock_timestamp()
     WHERE id = %(job_id)s AND attempt = %(attempt)s AND status = 'running'
     RETURNING *
@@ -12,6 +11,6 @@ WITH begun AS (
 ended AS (
     UPDATE ops.sync_windows AS w SET state = 'short', ended_at = clock_timestamp()
     FROM begun
-    WHERE w.job_id = begun.id AND w.reading = begun.readings - 1
+    WHERE w.job_id = begun.id AND w.state = 'reading'
 )
 SELECT * FROM begun

@@ -2,18 +2,18 @@
 -- columns below. Returns nothing. Safe to repeat: an event that is known is not written.
 INSERT INTO staging.webhook_events (
     delivery_id, position, source_system, entity_type, object_id, event_type, event_id,
-    occurred_at, payload, dedupe_key, state, reason, settled_at, merged_into, erases,
+    occurred_at, payload, dedupe_key, state, reason, settled_at, merged_into,
     redacted_at
 )
 SELECT
     e.delivery_id, e.position, %(source_system)s, e.entity_type, e.object_id,
     e.event_type, e.event_id, e.occurred_at, e.payload, e.dedupe_key, e.state, e.reason,
-    CASE WHEN e.state <> 'pending' THEN clock_timestamp() END, e.merged_into, e.erases,
+    CASE WHEN e.state <> 'pending' THEN clock_timestamp() END, e.merged_into,
     CASE WHEN e.redacted THEN clock_timestamp() END
 FROM jsonb_to_recordset(%(events)s) AS e (
     delivery_id bigint, position integer, entity_type text, object_id text,
     event_type text, event_id text, occurred_at timestamptz, payload jsonb,
-    dedupe_key text, state text, reason text, merged_into text, erases boolean,
+    dedupe_key text, state text, reason text, merged_into text,
     redacted boolean
 )
 ON CONFLICT ON CONSTRAINT webhook_events_once DO NOTHING

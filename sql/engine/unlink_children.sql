@@ -1,5 +1,6 @@
 -- Let rows of warehouse.{table} name no erased record of warehouse.{parents} any more.
--- {parent_id}, {parent_source_id}: their columns for it. Returns nothing.
+-- {parent_id}, {parent_source_id}: their columns for it; {heir}: who takes its place, the
+-- first of those that are still linked. Returns nothing.
 -- Safe to repeat: only rows that name one are written.
 WITH found AS MATERIALIZED (
     SELECT c.id
@@ -13,8 +14,7 @@ WITH found AS MATERIALIZED (
         AND c.{parent_id} IS NULL
 )
 UPDATE warehouse.{table} AS child SET
-    {parent_id} = NULL,
-    {parent_source_id} = NULL,
+    ({parent_id}, {parent_source_id}) = ({heir}),
     job_id = coalesce(%(job_id)s, child.job_id),
     updated_at = clock_timestamp(),
     last_synced = clock_timestamp()

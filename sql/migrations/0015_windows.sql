@@ -1,10 +1,6 @@
 -- What the source announced for each window of a job, and what came of it. Makes
--- ops.sync_windows, changes ops.sync_jobs and ops.retention. Applied once, in one transaction;
--- a load of the release before, which bears new columns, goes on.
-
-ALTER TABLE ops.sync_jobs ADD COLUMN readings integer NOT NULL DEFAULT 1;
-COMMENT ON COLUMN ops.sync_jobs.readings IS
-    'How often the job began its window: more than once when fewer records came than announced';
+-- ops.sync_windows, changes ops.retention. Applied once, in one transaction; a load of the
+-- release before goes on: a column of ops.sync_jobs would end it at its next chunk.
 
 CREATE TABLE ops.sync_windows (
     job_id bigint NOT NULL REFERENCES ops.sync_jobs (id) ON DELETE CASCADE,

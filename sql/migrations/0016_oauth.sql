@@ -3,22 +3,28 @@
 -- Applied once, in one transaction; a process of the release before goes on working.
 
 CREATE TABLE ops.oauth_tokens (
-    connection_id text PRIMARY KEY,
+    connection_id text NOT NULL,
+    app text NOT NULL,
     seed text,
+    seeded_at timestamptz,
     former_seeds text[] NOT NULL DEFAULT '{}',
     generation bigint NOT NULL DEFAULT 0,
     refresh_token text,
     access_token text,
     expires_at timestamptz,
-    refreshed_at timestamptz
+    refreshed_at timestamptz,
+    PRIMARY KEY (connection_id, app)
 );
 COMMENT ON TABLE ops.oauth_tokens IS
-    'Each record represents one connection that logs in by OAuth, and the newest tokens its source gave. Example: when was a token last refreshed?';
+    'Each record represents one connection that logs in by OAuth as one app, and the newest tokens its source gave. Example: when was a token last refreshed?';
 COMMENT ON COLUMN ops.oauth_tokens.connection_id IS 'Airflow connection id';
+COMMENT ON COLUMN ops.oauth_tokens.app IS
+    'Digest of the app''s client_id: tokens of one app are of no use to another';
 COMMENT ON COLUMN ops.oauth_tokens.seed IS
     'Digest of the refresh token in the connection from which these descend';
+COMMENT ON COLUMN ops.oauth_tokens.seeded_at IS 'When that was first used';
 COMMENT ON COLUMN ops.oauth_tokens.former_seeds IS
-    'Digests of those before it, which processes that began earlier may still hold';
+    'Digests of those before it, which processes that began earlier may hold for a day';
 COMMENT ON COLUMN ops.oauth_tokens.generation IS 'Counts the refreshes';
 COMMENT ON COLUMN ops.oauth_tokens.refresh_token IS 'Sealed (AES-256-GCM)';
 COMMENT ON COLUMN ops.oauth_tokens.access_token IS 'Sealed (AES-256-GCM)';
@@ -36,12 +42,13 @@ COMMENT ON COLUMN ops.api_quota.time_zone_asked_at IS
     'When the source was last asked for the zone';
 
 -- How long a request counts. The margin of windows of about a second is wider now: threads of
--- one process send side by side, and wait for each other between grant and sending.
+-- one process send side by side, and wait for each other between grant and sending. A sixtieth
+-- for the bucket and 17/180 make 1/0.9: nine tenths of the limit stay usable.
 CREATE OR REPLACE FUNCTION ops.quota_span(per_seconds double precision) RETURNS interval
 LANGUAGE sql IMMUTABLE AS
 'SELECT make_interval(
     secs => per_seconds * 61 / 60
-        + greatest(least(per_seconds / 20, 2), least(per_seconds / 12, 0.1))
+        + greatest(least(per_seconds / 20, 2), least(per_seconds * 17 / 180, 0.1))
 )';
 
 -- When a day of a zone begins by the source's count, and a minute more, because its clock

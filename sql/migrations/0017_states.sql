@@ -30,19 +30,31 @@ CREATE TABLE ops.erased_records (
     source_system text NOT NULL,
     entity_type text NOT NULL,
     source_id text NOT NULL,
+    unified_tables text[] NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    redacted_at timestamptz,
     reason text NOT NULL,
     PRIMARY KEY (source_system, entity_type, source_id),
     CONSTRAINT erased_records_reason CHECK (
         reason IN (
             'request',  -- a person asked, and somebody ran the command
-            'source'    -- the source announced that it erased the record
+            'source',   -- the source announced that it erased the record
+            'merge'     -- it was merged with a record that had been erased
         )
     )
 );
+-- Finds whether a parent that a record names was erased.
+CREATE INDEX erased_records_source_id ON ops.erased_records (source_system, source_id);
+-- Finds whose inbox is still to be looked through.
+CREATE INDEX erased_records_unredacted ON ops.erased_records (source_system)
+    WHERE redacted_at IS NULL;
 COMMENT ON TABLE ops.erased_records IS
     'Each record represents the id of a record whose personal data was erased; nothing that comes under it is stored again. Example: was this id erased, and when?';
-COMMENT ON COLUMN ops.erased_records.reason IS 'request or source';
+COMMENT ON COLUMN ops.erased_records.unified_tables IS
+    'Tables of schema warehouse in which no record may name it as its parent';
+COMMENT ON COLUMN ops.erased_records.redacted_at IS
+    'When the inbox was looked through for it; NULL: it is to be, by whoever comes first';
+COMMENT ON COLUMN ops.erased_records.reason IS 'request, source or merge';
 
 -- Of what is erased the audit trail keeps a hash that nobody can guess without this key.
 CREATE TABLE ops.erasure_key (
@@ -56,14 +68,19 @@ COMMENT ON TABLE ops.erasure_key IS
 
 ALTER TABLE staging.webhook_events
     ADD COLUMN merged_into text,
-    ADD COLUMN erases boolean NOT NULL DEFAULT false,
     ADD COLUMN redacted_at timestamptz;
 COMMENT ON COLUMN staging.webhook_events.merged_into IS
     'Id of the record that took the place of this one, as the event says; NULL: it says nothing of the kind';
-COMMENT ON COLUMN staging.webhook_events.erases IS
-    'The source erased the record for the sake of privacy';
 COMMENT ON COLUMN staging.webhook_events.redacted_at IS
     'When the values of a person were taken out of payload; NULL: it is as sent';
+-- Finds what the source erased for the sake of privacy, by its own word: also of events
+-- that a release knew nothing to do with.
+CREATE INDEX webhook_events_privacy ON staging.webhook_events (source_system)
+    WHERE event_type LIKE '%.privacyDeletion';
+-- Finds who was merged into a record.
+CREATE INDEX webhook_events_merged
+    ON staging.webhook_events (source_system, entity_type, merged_into)
+    WHERE merged_into IS NOT NULL;
 
 ALTER TABLE staging.webhook_deliveries
     ADD COLUMN body_sha256 text,

@@ -1,6 +1,6 @@
--- What comparing a whole source with the warehouse found. Adds two tables to schema ops, and
--- a kind of job. Applied once, in one transaction; a process of the release before goes on
--- working.
+-- What comparing a whole source with the warehouse found. Adds two tables to schema ops, a
+-- kind of job, and how long both are kept. Applied once, in one transaction; a process of
+-- the release before goes on working.
 
 ALTER TABLE ops.sync_jobs
     DROP CONSTRAINT sync_jobs_job_type,
@@ -20,7 +20,7 @@ CREATE TABLE ops.reconciliations (
     repair boolean NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     completed_at timestamptz,
-    in_source bigint NOT NULL DEFAULT 0,
+    in_source bigint DEFAULT 0,
     in_raw bigint NOT NULL DEFAULT 0,
     in_rows bigint NOT NULL DEFAULT 0,
     compared bigint NOT NULL DEFAULT 0,
@@ -46,12 +46,14 @@ CREATE TABLE ops.reconciliations (
 -- Finds an entity's latest.
 CREATE INDEX reconciliations_entity
     ON ops.reconciliations (source_system, entity_type, id DESC);
+-- Finds what is old.
+CREATE INDEX reconciliations_started ON ops.reconciliations (started_at);
 COMMENT ON TABLE ops.reconciliations IS
     'Each record represents one comparison of an entity of a source with the warehouse. Example: when was it last proved that nothing is missing?';
 COMMENT ON COLUMN ops.reconciliations.repair IS
     'Whether differences were merged, or only listed';
 COMMENT ON COLUMN ops.reconciliations.in_source IS
-    'Different records that the source has, by its list and by what was asked again';
+    'Different records that the source has, by its list and by what was asked again; NULL: a sweep, which reads no list';
 COMMENT ON COLUMN ops.reconciliations.in_raw IS 'Live records of the raw layer at the end';
 COMMENT ON COLUMN ops.reconciliations.in_rows IS
     'Live rows of the entity''s unified table at the end; rejects have none';
@@ -84,9 +86,11 @@ CREATE TABLE ops.reconciliation_differences (
             'deleted_here',   -- the source has it, a tombstone stands here
             'gone_there',     -- lives here; the source does not know it any more
             'archived_there', -- lives here; the source has archived it
+            'forgotten_there', -- lives here; the source keeps nothing for ever
             'merged_there',   -- lives here; the source has merged it into another
             'fields_differ',  -- the payload is another
             'quarantined',    -- a reject, and open in the quarantine
+            'reject_missing', -- a reject, and not open in the quarantine
             'row_missing',    -- raw is right, a row of it is missing
             'row_extra',      -- a row lives whose record does not
             'row_differs',    -- raw is right, a row of it is another
@@ -101,3 +105,14 @@ COMMENT ON COLUMN ops.reconciliation_differences.fingerprint IS
     'id:<source id>, or the payload''s hash of a record without one';
 COMMENT ON COLUMN ops.reconciliation_differences.fields IS
     'Names of the fields or columns that differ, never their values';
+
+ALTER TABLE ops.retention DROP CONSTRAINT retention_name;
+ALTER TABLE ops.retention ADD CONSTRAINT retention_name CHECK (
+    name IN (
+        'webhook_events', 'webhook_deliveries', 'sync_errors', 'sync_job_ids',
+        'api_quota_usage', 'maintenance_runs', 'sync_windows',
+        'reconciliation_differences', 'reconciliations'
+    )
+);
+INSERT INTO ops.retention (name, days) VALUES
+    ('reconciliation_differences', 90), ('reconciliations', 365);

@@ -78,6 +78,23 @@ def test_a_failure_ends_the_line_too(shell: Shell, sandbox: SandboxServer) -> No
     assert (result["status"], result["entity"]) == ("failed", "users")
 
 
+def test_a_failure_does_not_end_the_others(
+    shell: Shell, sandbox: SandboxServer, genius: Source
+) -> None:
+    house = House(shell.conninfo, sandbox, genius)
+    for entity in genius.entities:
+        house.sync(entity)
+    sandbox.fault("status", path="/users", status=400)
+
+    status, result, err = shell.run(*RECONCILE)
+
+    sandbox.clear_faults()
+    ended = {each["entity"]: each["status"] for each in result["entities"]}
+    assert ended == dict.fromkeys(genius.entities, "success") | {"users": "failed"}
+    assert (status, result["status"], result["verdict"]) == (1, "failed", None)
+    assert "/users" in err
+
+
 def test_a_forecast_says_whether_it_fits(shell: Shell) -> None:
     status, result, _ = shell.run(*FORECAST, "--entity", "prospects")
 
@@ -89,6 +106,7 @@ def test_a_forecast_says_whether_it_fits(shell: Shell) -> None:
             "requests": 6,
             "searches": 0,
             "exact": True,
+            "not_asked": None,
         }
     ]
     daily = "- {name: hourly, requests: 1000, per: 1h}"

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from crm_warehouse.engine import lock, reading, sync
+from crm_warehouse.engine import lock, reading, session
 from crm_warehouse.errors import (
     ConfigurationError,
     FencedError,
@@ -283,7 +283,7 @@ class TestSlowSource:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reading, "HEARTBEAT_SECONDS", 0.05)
-        monkeypatch.setattr(sync, "SESSION_OPTIONS", "-c idle_session_timeout=500ms")
+        monkeypatch.setattr(session, "SESSION_OPTIONS", "-c idle_session_timeout=500ms")
         house.sandbox.fault("latency", seconds=1.2, query={"page": 1})
 
         assert house.sync("prospects").status == "success"

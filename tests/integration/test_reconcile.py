@@ -128,7 +128,8 @@ def test_a_sweep_finds_them_without_reading_a_property(house: House) -> None:
     assert result.requests == -(-live // 100) + 4
     assert compare_all(house.conninfo, house.sandbox, "deals") == {}
     again = run(house, "deals", extent="sweep", repair=True)
-    assert (again.differences, again.requests) == (0, -(-live // 100) + 1)
+    # What the portal's records may have, and the archive, are asked for each time.
+    assert (again.differences, again.requests) == (0, -(-live // 100) + 2)
 
 
 #: What somebody does to one record -> the reason that names it.
@@ -327,11 +328,14 @@ def test_every_source_is_compared(open_house: Open, system: str, entity: str) ->
     house = open_house(system)
     house.sync(entity, "full")
     assert run(house, entity).verdict == "equal"
-    gone = {str(each) for each in house.sandbox.move(entity, "delete", 3)}
+    lost = 0 if house.source.forgets else 3
+    gone = {str(each) for each in house.sandbox.move(entity, "delete", lost)}
     changed = {str(each) for each in house.sandbox.move(entity, "change", 4)} - gone
 
     result = run(house, entity, repair=True)
 
-    assert found(house, result) == {"gone_there": gone, "fields_differ": changed}
+    listed = found(house, result)
+    assert listed.pop("gone_there", set()) == gone
+    assert listed == {"fields_differ": changed}
     assert (result.verdict, result.repaired) == ("equal", len(gone | changed))
     assert compare_all(house.conninfo, house.sandbox, entity) == {}

@@ -18,6 +18,8 @@ REQUESTS, SECONDS = 60, 4.0
 #: Requests arrive by so much later than they were granted, now sooner, now later. A
 #: twentieth of the window is borne; the machine has its part of it.
 JITTER = 0.08
+#: What the way to the source adds.
+WAY_JITTER = 0.03
 MARGIN = SECONDS / 20
 
 
@@ -66,13 +68,14 @@ def ask(warehouse: str, sandbox: SandboxServer, entities: list[str]) -> dict[str
 def test_three_processes_keep_the_quota_and_use_it(
     warehouse: str, sandbox: SandboxServer
 ) -> None:
-    sandbox.fault("latency", seconds=0.02, jitter=0.06)
+    sandbox.fault("latency", seconds=0.02, jitter=2 * WAY_JITTER)
+    jitter = JITTER + WAY_JITTER
     for _ in range(3):
         run = ask(warehouse, sandbox, ["leads", "users", "prospects"])
-        if run["late"] + JITTER < MARGIN:
+        if run["late"] + jitter < MARGIN:
             break  # else the machine stalled for longer than is borne: ask again
 
-    assert run["late"] + JITTER < MARGIN, "this machine stalls too much to tell"
+    assert run["late"] + jitter < MARGIN, "this machine stalls too much to tell"
     assert run["statuses"] == {"200": 4 * REQUESTS}
     assert run["stats"]["refused"] == 0
     assert run["stats"]["max_in_window"] <= REQUESTS

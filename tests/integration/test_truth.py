@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from crm_warehouse.engine import sync
+from crm_warehouse.engine import session
 from crm_warehouse.errors import GuardError
 from crm_warehouse.spec import FieldMap, Quota, Source
 from tests.proof.house import House
@@ -82,7 +82,7 @@ def test_long_confirmations_keep_the_session_alive(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends sessions that are silent for long: orphans, but not us."""
-    monkeypatch.setattr(sync, "SESSION_OPTIONS", "-c idle_session_timeout=1s")
+    monkeypatch.setattr(session, "SESSION_OPTIONS", "-c idle_session_timeout=1s")
     house.sync("prospects")
     house.sandbox.move("prospects", "delete", 5)
     house.sandbox.fault("latency", seconds=0.4, path="/prospects/*")

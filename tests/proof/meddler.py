@@ -105,8 +105,11 @@ class Meddler:
 
 
 class _MeddledHouse(House):
+    """Asks one thing after the other, so that what is struck has a number."""
+
     def __init__(self, house: House, base_url: str) -> None:
-        super().__init__(house.conninfo, house.sandbox, house.source)
+        source = replace(house.source, in_flight=1)
+        super().__init__(house.conninfo, house.sandbox, source)
         self._base_url = base_url
 
     def open_client(self, gate: Any) -> Any:

@@ -10,7 +10,8 @@ class Exit(IntEnum):
     FAILED = 1
     #: Bad usage or configuration: the same command fails again.
     USAGE = 2
-    #: Done, with new rejects.
+    #: Done, and somebody should look: new rejects, a difference that `reconcile` found,
+    #: or a full load that by `forecast` does not fit today's quota.
     PARTIAL = 3
     #: Waiting for quota or for the source, longer than allowed.
     WAITING = 4

@@ -15,6 +15,8 @@ from crm_warehouse.errors import Action, ConfigurationError, CrmWarehouseError
 _RESUME = "run the same command again to resume"
 #: Classes of SQLSTATE that speak of the way to the server, not of its work.
 _CONNECTING = ("08", "28", "3D", "57P")
+#: The one that speaks of transactions that hinder each other.
+_IN_THE_WAY = "40"
 
 #: What a script is told of our errors; of all others that the command failed.
 _STATUS = {Action.WAIT: Exit.WAITING, Action.SKIP: Exit.USAGE}
@@ -82,6 +84,8 @@ def _of_warehouse(error: Any, psycopg: Any) -> str:
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return "a table of the warehouse is in use; try again when that has ended"
     state = error.sqlstate
+    if state is not None and state.startswith(_IN_THE_WAY):
+        return f"another process was in the way ({kind}); {_RESUME}"
     if isinstance(error, psycopg.OperationalError) and (
         state is None or state.startswith(_CONNECTING)
     ):

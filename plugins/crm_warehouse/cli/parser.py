@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from crm_warehouse.cli import arguments
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.words import hint
-from crm_warehouse.spec import EXTENTS, GUARDS, MODES, ON_ERRORS, VIAS
+from crm_warehouse.spec import EXTENTS, GUARDS, MODES, ON_ERRORS, REPAIR_GUARDS, VIAS
 
 PROGRAM = "python -m crm_warehouse"
 LEVELS = ("debug", "info", "warning", "error")
@@ -87,8 +87,9 @@ def build() -> Parser:
         prog=PROGRAM,
         allow_abbrev=False,
         description="Loads CRM systems into the warehouse.",
-        epilog="Exit status: 0 success, 3 partial (new rejects), 1 failed, 2 usage or "
-        "configuration, 4 waiting for quota or source.",
+        epilog="Exit status: 0 success, 1 failed, 2 usage or configuration, 3 done, "
+        "but somebody should look (new rejects; reconcile: a difference is left; "
+        "forecast: it does not fit today's quota), 4 waiting for quota or source.",
     )
     commands = parser.add_commands()
     _sync(_command(commands, "sync", "load one entity of one source"))
@@ -168,13 +169,15 @@ def _sync(parser: Parser) -> None:
     _max_wait(parser)
 
 
-def _override(parser: Parser) -> None:
+def _override(
+    parser: Parser, guards: Sequence[str] = GUARDS, condition: str = ""
+) -> None:
     parser.add_argument(
         "--override",
         type=arguments.guards,
         default=frozenset(),
         metavar="GUARD[,GUARD]",
-        help=f"guards to ignore, after you have looked: {', '.join(GUARDS)}",
+        help=f"guards to ignore, after you have looked: {', '.join(guards)}{condition}",
     )
 
 
@@ -203,7 +206,7 @@ def _reconcile(parser: Parser) -> None:
     help_ = "what is compared (default: records, with all they have)"
     add("--only", type=only, metavar=_choice(EXTENTS), default="records", help=help_)
     add("--restart", action="store_true", help=_RESTART)
-    _override(parser)
+    _override(parser, REPAIR_GUARDS, "; with --repair only")
     _max_wait(parser)
 
 

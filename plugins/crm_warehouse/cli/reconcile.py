@@ -4,10 +4,12 @@ import json
 from argparse import Namespace
 from typing import Any, cast
 
+import psycopg
+
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.exits import Exit
-from crm_warehouse.cli.failures import Terminated, explain
+from crm_warehouse.cli.failures import Terminated, explain, show
 from crm_warehouse.cli.loading import show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt, failed_line
 from crm_warehouse.cli.sources import find_entity, find_source
@@ -29,11 +31,14 @@ _MODE = "reconcile"
 def run(words: Namespace) -> int:
     """Compare entity after entity; print what came of them as the last line.
 
+    An entity that fails does not end the others.
+
     Returns:
-        0 equal, 3 different, 4 waiting for quota or source.
+        0 equal, 3 different, 4 waiting for quota or source; of what failed its own.
     """
     attempt = Attempt(words.source, words.entity or "", _MODE)
     done: list[dict[str, Any]] = []
+    failed: set[Exit] = set()
     try:
         source, entities = _entities(words)
         requests = [_request(words, source, entity) for entity in entities]
@@ -43,13 +48,18 @@ def run(words: Namespace) -> int:
             attempt = Attempt(source.name, request.entity.name, _MODE, conninfo)
             try:
                 result = _compare(words, request, attempt)
-            except CrmWarehouseError as error:
-                if words.entity is not None or error.action is not Action.SKIP:
+            except (CrmWarehouseError, psycopg.Error) as error:
+                if words.entity is not None:
                     raise
-                logs.logger.warning("%s is left out: %s", request.entity.name, error)
-                done.append(
-                    {**failed_line(attempt, (str(error),)), "status": "skipped"}
-                )
+                line = failed_line(attempt, explain(error).lines)
+                if getattr(error, "action", None) is Action.SKIP:
+                    name = request.entity.name
+                    logs.logger.warning("%s is left out: %s", name, error)
+                    line["status"] = "skipped"
+                else:
+                    show(explain(error), error, words)
+                    failed.add(explain(error).status)
+                done.append(line)
                 continue
             done.append(result.as_contract())
             if result.status == "waiting":
@@ -59,10 +69,12 @@ def run(words: Namespace) -> int:
         print(json.dumps(_line(words, done)))
         raise
     print(json.dumps(_line(words, done)))
-    return _status(done)
+    return _status(done, failed)
 
 
-def _status(done: list[dict[str, Any]]) -> Exit:
+def _status(done: list[dict[str, Any]], failed: set[Exit]) -> Exit:
+    if failed:
+        return failed.pop() if len(failed) == 1 else Exit.FAILED
     if any(each["status"] == "waiting" for each in done):
         return Exit.WAITING
     different = any(each.get("verdict") == "different" for each in done)
@@ -142,12 +154,5 @@ def _compare(
 
     result = cast(ReconcileResult, show_progress(attempt, compare))
     if result.verdict is not None:
-        logs.logger.info(
-            "%s: %d in the source, %d here, %d differences, %d repaired",
-            result.verdict,
-            result.in_source,
-            result.in_raw,
-            result.differences,
-            result.repaired,
-        )
+        logs.logger.info(result.in_words())
     return result

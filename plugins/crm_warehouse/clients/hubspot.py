@@ -1,6 +1,6 @@
 """HubSpot: cursor lists for everything, search for changes, batches by id."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from crm_warehouse.clients.hubspot_search import (
 from crm_warehouse.clients.hubspot_states import find_fates, iter_archived
 from crm_warehouse.clients.hubspot_ways import LANE_REQUESTS, LIST_RECORDS, Way
 from crm_warehouse.clients.interface import Cost, Found, Gate, Page, Property, Window
+from crm_warehouse.clients.request_path import Answer
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.transport import Transport
 from crm_warehouse.spec import Entity, Source
@@ -153,6 +154,15 @@ class HubSpotClient(RestClient):
         self._objects.finish(entity, records)
         return records[0] if records else None
 
+    def _ask_for(
+        self, entity: Entity, source_id: str, params: Mapping[str, str] | None = None
+    ) -> Answer[dict[str, Any]] | None:
+        answer = super()._ask_for(entity, source_id, params)
+        if answer is None and "properties" not in entity.endpoints:
+            # A directory keeps whom it has put away, and tells of them when asked to.
+            answer = super()._ask_for(entity, source_id, {"archived": "true"})
+        return answer
+
     def fetch_many(self, entity: Entity, source_ids: Sequence[str]) -> Found:
         """Records by id, a hundred per request; see :class:`SourceClient`.
 
@@ -175,13 +185,21 @@ class HubSpotClient(RestClient):
         if "read" in entity.endpoints:
             yield from iter_archived(self._request_path, entity, self._source.paging)
 
-    def cost(self, entity: Entity, page_size: int, known: int | None) -> Cost:
+    def cost(
+        self, entity: Entity, page_size: int, known: int | None, *, asks: bool = True
+    ) -> Cost:
         """What a full load costs, as a list or in lanes; see the interface."""
         if "properties" not in entity.endpoints:
             pages = directory_pages(entity, known or 0, self._source.paging.max_size)
             return Cost(known, pages, 0, 1, 0.0, 0, exact=False)
         sent = self._request_path.sent
         size = max(1, min(page_size, self._source.paging.max_size))
+        if not asks:
+            # How many properties there are is not known either: the dearer way counts.
+            pages = 2 * pages_of(known or 0, size)
+            parts = pages_of(known, BATCH) * len(entity.associations) if known else 0
+            requests = None if known is None else 2 + pages + parts
+            return Cost(known, requests, 1, 1, 0.0, 0, exact=False)
         names = self._objects.property_names(entity)
         answer = self._search(entity, self._span(None, None), size).count()
         total = answer.value.total

@@ -88,13 +88,11 @@ class _Subject:
 
     Attributes:
         merged_into: Id of the record that took its place.
-        erases: The record was erased for the sake of privacy.
     """
 
     entity_type: str | None
     source_id: Any
     merged_into: str | None = None
-    erases: bool = False
 
 
 def _parse(event: Any, accounts: dict[str, str | None]) -> Iterator[WebhookEvent]:
@@ -123,8 +121,7 @@ def _subjects(event: dict[str, Any], event_type: str) -> list[_Subject]:
         return [end for end in ends if end.entity_type] or [_Subject(None, None)]
     if action == "merge":
         return _merged(event, own)
-    erases = action == "privacyDeletion"
-    return [_Subject(own, _text(event.get("objectId")), erases=erases)]
+    return [_Subject(own, _text(event.get("objectId")))]
 
 
 def _merged(event: dict[str, Any], own: str | None) -> list[_Subject]:
@@ -175,7 +172,6 @@ def _event(
         dedupe_key=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
         problem=problem,
         merged_into=subject.merged_into,
-        erases=subject.erases,
     )
 
 

@@ -198,9 +198,10 @@ class SearchWalk:
         """
         running: set[Future[Any]] = set()
         while self._lanes:
+            # What is given away makes room for what is asked for.
+            yield from self._give()
             if self._failure is None:
                 running |= self._ask_on(crew)
-            yield from self._give()
             if not running and self._failure is not None:
                 raise self._failure
             if running:

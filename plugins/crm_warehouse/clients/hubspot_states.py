@@ -21,6 +21,8 @@ from crm_warehouse.spec import Entity, Paging
 #: A property that costs nothing; without one named, HubSpot sends some with data.
 _ID = "hs_object_id"
 _GONE = (404, 410)
+#: Pages in a row of the archive that may bring nothing new; some are empty.
+_MOST_STALE_PAGES = 20
 
 
 class Fates(NamedTuple):
@@ -71,27 +73,34 @@ def iter_archived(
 ) -> Iterator[dict[str, datetime]]:
     """Ids and times of archiving, page by page: the whole archive of an entity.
 
+    Each id comes once. All are kept in memory, as those of a full load are.
+
     Raises:
-        SourceError: A page could not be read, or comes twice.
+        SourceError: A page could not be read, or the walk would never end.
     """
     params = {
         **(properties_query([_ID]) or {}),
         paging.size_param: str(paging.max_size),
         "archived": "true",
     }
-    before: set[str] = set()
+    asked: set[str] = set()
+    known: set[str] = set()
+    stale = 0
     while True:
         answer = request_path.get(
             entity.path, params, lambda decoded: _read_page(decoded, entity, paging)
         )
         archived, following = answer.value
-        # No two cursors need be equal: what comes twice tells a circle.
-        if archived and archived.keys() <= before:
-            raise TransientSourceError(f"{entity.path}: the archive repeats a page")
-        yield archived
+        news = {key: at for key, at in archived.items() if key not in known}
+        known.update(news)
+        yield news
         if following is None:
             return
-        before = set(archived) or before
+        # No two cursors of a circle need be equal, nor need it have records.
+        stale = 0 if news else stale + 1
+        if following in asked or stale >= _MOST_STALE_PAGES:
+            raise TransientSourceError(f"{entity.path}: the archive does not end")
+        asked.add(following)
         params[paging.page_param] = following
 
 

@@ -94,7 +94,7 @@ class Cost:
 
     Attributes:
         records: Records that the source has; None: nobody knows.
-        requests: Requests of the load, searches included.
+        requests: Requests of the load, searches included; None: nobody knows.
         searches: Those of them that are searches.
         in_flight: How many of them are under way at a time.
         trip_seconds: How long an answer takes, by what finding this out took.
@@ -103,7 +103,7 @@ class Cost:
     """
 
     records: int | None
-    requests: int
+    requests: int | None
     searches: int
     in_flight: int
     trip_seconds: float
@@ -285,13 +285,16 @@ class ArchiveReader(Protocol):
 class CostReader(Protocol):
     """A client that can say beforehand what a full load will cost."""
 
-    def cost(self, entity: Entity, page_size: int, known: int | None) -> Cost:
+    def cost(
+        self, entity: Entity, page_size: int, known: int | None, *, asks: bool = True
+    ) -> Cost:
         """What a full load of an entity costs, were it begun now.
 
         Args:
             entity: What would be loaded.
             page_size: Records that would be asked for per request.
             known: Records that the warehouse holds, for a source that tells no number.
+            asks: Whether the source may be asked; else only ``known`` counts.
 
         Raises:
             SourceError: As of :meth:`SourceClient.iter_pages`.

@@ -17,6 +17,10 @@ from crm_warehouse.connections.oauth import OAuthSettings, oauth_settings
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Source
 
+#: Longest wait for a token: other processes wait for its lock meanwhile, and who holds
+#: that for long is cut off.
+_MOST_TOKEN_SECONDS = 60.0
+
 #: The ``client`` of a source's YAML file, and the class it names.
 CLIENTS: dict[str, type[RestClient]] = {
     "genius": GeniusClient,
@@ -105,7 +109,7 @@ def _oauth_factory(
     def open_client(gate: Gate) -> SourceClient:
         from crm_warehouse.clients.requests_transport import RequestsTransport
 
-        seconds = source.timeout_seconds
+        seconds = min(source.timeout_seconds, _MOST_TOKEN_SECONDS)
         transport = RequestsTransport(settings.token_url, timeout_seconds=seconds)
         tokens = OAuthTokens(settings, store, transport)
         return build_client(source, base_url=base_url, token=tokens, gate=gate)

@@ -4,6 +4,7 @@ Quota, send, learn, sort by status, decode, read; after a fault that may pass: p
 again.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -162,13 +163,14 @@ class RequestPath:
         headers: dict[str, str] = {}
         streak = gate.tally.begin()
         while True:
+            self._renew_token()
             gate.take(kind)
             observed_at = gate.now()
-            sent += 1
-            self._of_thread.sent = self.sent + 1
-            gate.tally.sent()
             try:
                 url, headers = self._addressed(path)
+                sent += 1
+                self._of_thread.sent = self.sent + 1
+                gate.tally.sent()
                 response = send(url, headers)
                 gate.learn(read_allowances(response.headers))
                 raise_for_status(path, response, gate.now())
@@ -196,6 +198,15 @@ class RequestPath:
                 source_time=parse_http_date(response.headers.get("Date")),
                 requests=sent,
             )
+
+    def _renew_token(self) -> None:
+        """Renew a token whose time has come: what is granted must be sent at once.
+
+        One that cannot be renewed just now is asked for again behind the gate, which
+        knows whether anybody may ask.
+        """
+        with contextlib.suppress(TransientSourceError):
+            self._auth.headers_for(self._base_url)
 
     def _answered(self) -> None:
         self._gate.tally.answered()

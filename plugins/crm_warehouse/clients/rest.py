@@ -175,29 +175,39 @@ class RestClient:
             _log.warning("%s; its time zone stays unknown", error)
             return None
 
-    def cost(self, entity: Entity, page_size: int, known: int | None) -> Cost:
+    def cost(
+        self, entity: Entity, page_size: int, known: int | None, *, asks: bool = True
+    ) -> Cost:
         """What a full load costs; see :class:`CostReader`."""
         paging, begun = self._source.paging, self._gate.now()
-        params = {paging.size_param: "1"}
-        if paging.style == "number":
-            params[paging.page_param] = "1"
-        answer = self._request_path.get(
-            entity.path, params, lambda decoded: self.read_list(entity, decoded)
-        )
-        total, size = answer.value.total, max(1, min(page_size, paging.max_size))
+        sent = self._request_path.sent
+        total = self._ask_total(entity) if asks else None
+        size = max(1, min(page_size, paging.max_size))
         counted = total is not None
         records = total if counted else known
         overlaps = paging.style == "number" and not counted
         pages = overlapping_pages_of if overlaps else pages_of
         return Cost(
             records=records,
-            requests=pages(records or 0, size),
+            requests=None if records is None else pages(records, size),
             searches=0,
             in_flight=1,
-            trip_seconds=(self._gate.now() - begun).total_seconds(),
-            spent=answer.requests,
+            trip_seconds=(self._gate.now() - begun).total_seconds() if asks else 0.0,
+            spent=self._request_path.sent - sent,
             exact=counted,
         )
+
+    def _ask_total(self, entity: Entity) -> int | None:
+        """Records of a list by its shortest page; None: the source tells no number."""
+        paging = self._source.paging
+        params = {paging.size_param: "1"}
+        if paging.style == "number":
+            params[paging.page_param] = "1"
+        page = self._request_path.get(
+            entity.path, params, lambda decoded: self.read_list(entity, decoded)
+        ).value
+        # An empty list needs no count.
+        return page.total if page.records else page.total or 0
 
     def _ask_for(
         self, entity: Entity, source_id: str, params: Mapping[str, str] | None = None

@@ -27,7 +27,6 @@ class WebhookEvent:
         dedupe_key: SHA-256 (hex), equal for repeated deliveries of the same event.
         problem: Why it can never be applied, or None.
         merged_into: Id of the record that took this one's place, or None.
-        erases: Whether the source erased the record for the sake of privacy.
     """
 
     event_type: str
@@ -39,7 +38,6 @@ class WebhookEvent:
     dedupe_key: str
     problem: str | None
     merged_into: str | None = None
-    erases: bool = False
 
 
 class WebhookParser(Protocol):

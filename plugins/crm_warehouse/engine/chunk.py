@@ -124,6 +124,7 @@ class Chunk:
         retries: Requests since the last chunk that met a fault.
         anonymous_repeats: Records without an id that look like an earlier one.
         new_keys: Keys seen for the first time in this job.
+        noted_keys: Keys of records that the job counts, though none came: as deleted.
     """
 
     def __init__(self, mapping: Mapping, seen: SeenIds, scope: str = "") -> None:
@@ -137,6 +138,7 @@ class Chunk:
         self.retries = 0
         self.anonymous_repeats = 0
         self.new_keys: list[str] = []
+        self.noted_keys: list[str] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -227,6 +229,12 @@ class Chunk:
     def has_seen(self, source_id: str) -> bool:
         """Whether the job has counted this record, in this chunk or before."""
         return self._scope + source_id in self._seen
+
+    def note(self, source_id: str) -> None:
+        """Let a record pass for counted, should it come after all."""
+        key = self._scope + source_id
+        if self._seen.add(key):
+            self.noted_keys.append(key)
 
     @property
     def last_version(self) -> str | None:

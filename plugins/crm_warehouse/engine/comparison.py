@@ -1,6 +1,6 @@
 """Compare records with what the warehouse holds of them; set-based, writing none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from crm_warehouse.engine.loader import Counts, Loader
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.record_paths import link_column
+from crm_warehouse.engine.row_merge import survivors
 from crm_warehouse.engine.share import prefer_indexes
 from crm_warehouse.engine.windows import WindowPart, save_part
 from crm_warehouse.spec import Entity
@@ -80,10 +81,9 @@ class Comparer(Loader):
             _compare_rows(each, f"chunk_{each.into}", raw) for each in mapping.also
         ]
         self._compare_own = _compare_rows(mapping, "chunk", raw)
-        self._compare_links = {
-            link.parent: _compare_links(mapping.into, link.parent, raw)
-            for link in mapping.links
-        }
+        self._compare_links = [
+            _compare_links(mapping.into, link.parent, raw) for link in mapping.links
+        ]
 
     def compare(self, job: Job, entries: Sequence[Entry]) -> list[Difference]:
         """How these records differ from what the warehouse holds; in a transaction."""
@@ -109,6 +109,7 @@ class Comparer(Loader):
         gone: Gone | None = None,
         part: WindowPart | None = None,
         merged: dict[str, str] | None = None,
+        forced: Collection[str] = (),
     ) -> Job:
         """Compare the chunk, note who seems to differ, and move the job on.
 
@@ -118,7 +119,7 @@ class Comparer(Loader):
         Raises:
             FencedError: A successor owns the job.
         """
-        del gone, merged
+        del gone, merged, forced
         with self._conn.transaction():
             entries = [entry for entry in chunk if not entry.repeated]
             found = self.compare(job, entries)
@@ -210,9 +211,8 @@ class Comparer(Loader):
             for statement in (self._compare_records, *self._compare_also):
                 found += cursor.execute(statement, self._names).fetchall()
             found += cursor.execute(self._compare_own, self._names).fetchall()
-            for parents, statement in self._compare_links.items():
-                values = {**self._names, "parents": parents}
-                found += cursor.execute(statement, values).fetchall()
+            for statement in self._compare_links:
+                found += cursor.execute(statement, self._names).fetchall()
             others = [e for e in entries if e.source_id is None or e.is_refused]
             self._found += _merged(found) + self._rejects(cursor, others)
         return Counts()
@@ -271,17 +271,22 @@ def _merged(found: Iterable[tuple[str, str, list[str]]]) -> list[Difference]:
 def _compare_rows(
     mapping: Mapping, chunk_table: str, raw_table: sql.Identifier
 ) -> sql.Composed:
+    joins, values = survivors(mapping)
     differing = [
-        sql.SQL("CASE WHEN w.{0} IS DISTINCT FROM c.{0} THEN {1} END, ").format(
-            sql.Identifier(name), sql.Literal(f"{mapping.into}.{name}")
+        sql.SQL("CASE WHEN w.{} IS DISTINCT FROM {} THEN {} END, ").format(
+            sql.Identifier(name),
+            values[name],
+            sql.Literal(f"{mapping.into}.{name}"),
         )
         for name in mapping.columns
+        if name not in mapping.kept
     ]
     return query(
         "compare_rows",
         table=sql.Identifier(mapping.into),
         chunk=sql.Identifier(chunk_table),
         raw_table=raw_table,
+        survivors=joins,
         differing=sql.Composed(differing),
     )
 
@@ -297,5 +302,6 @@ def _compare_links(
         raw_table=raw_table,
         child_source_id=sql.Identifier(f"{table.child}_source_id"),
         parent_source_id=sql.Identifier(f"{table.parent}_source_id"),
+        parents=sql.Literal(parents),
         listed=sql.Identifier(link_column(parents)),
     )

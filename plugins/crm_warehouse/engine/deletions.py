@@ -10,12 +10,17 @@ from crm_warehouse.spec import Entity
 
 
 def mark_deleted(conn: Connection, job: Job, entity: Entity, gone: Gone) -> int:
+    """As :func:`bury`; returns how many."""
+    return len(bury(conn, job, entity, gone))
+
+
+def bury(conn: Connection, job: Job, entity: Entity, gone: Gone) -> list[str]:
     """Mark them in the raw layer and in every table that they made rows of.
 
     Part of a transaction that holds the entity's rows.
 
     Returns:
-        Rows of the entity's own table that were marked.
+        Source ids of the rows of the entity's own table that were marked.
     """
     values = {
         "source_system": job.source_system,
@@ -31,13 +36,13 @@ def mark_deleted(conn: Connection, job: Job, entity: Entity, gone: Gone) -> int:
         {**values, "ids": gone.source_ids},
     ).fetchall()
     ids = [source_id for (source_id,) in rows]
-    deleted = 0
+    deleted: list[str] = []
     for view in entity.views():  # its own table comes last
         row = conn.execute(
             query("mark_rows_deleted", table=sql.Identifier(view.into)),
             {**values, "ids": ids},
         ).fetchone()
-        deleted = row[0] if row else 0
+        deleted = row[1] if row else []
     fingerprints = [f"id:{source_id}" for source_id in ids]
     conn.execute(query("resolve_deleted"), {**values, "fingerprints": fingerprints})
     return deleted

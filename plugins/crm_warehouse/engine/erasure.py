@@ -1,32 +1,34 @@
 """Erase a person's data for good: law 6.
 
 Everything that a source sent under an id goes, wherever the warehouse keeps it: raw,
-unified rows, links, quarantine, inbox. What stays is the id, in ``ops.erased_records``,
-so that no later page, replay or event brings the data back. One transaction; whoever
-was killed erases again.
+unified rows, links and quarantine at once, in one transaction; the inbox right after it
+(:mod:`crm_warehouse.engine.inbox_redaction`). What stays is the id, in
+``ops.erased_records``, so that no later page, replay or event brings the data back.
+Whoever was killed erases again.
 """
 
 import hashlib
 import hmac
+import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from crm_warehouse.clients.registry import WEBHOOK_PARSERS
-from crm_warehouse.clients.webhook_events import WebhookEvent
+from crm_warehouse.engine import payload
+from crm_warehouse.engine.erased_groups import Groups
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
-from crm_warehouse.engine.redaction import redact_body, redact_event, unpack
-from crm_warehouse.engine.share import hold_inbox, hold_links, hold_rows, links_about
-from crm_warehouse.errors import SourceError
-from crm_warehouse.spec import Entity, Source
-from crm_warehouse.unified import LINK_TABLES, Link, links_to
+from crm_warehouse.engine.record_paths import first_of
+from crm_warehouse.engine.share import hold_links, hold_rows, links_about
+from crm_warehouse.spec import Entity
+from crm_warehouse.unified import LINK_TABLES, UNIFIED, Link, links_to
 
-#: Deliveries fetched at once while all of them are looked through.
-_DELIVERIES = 500
+#: Shorter values stand in records of others by chance.
+_SHORTEST_OWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,17 @@ class Request:
     """What is to be erased.
 
     Attributes:
-        source: Definition of the source.
-        entity: Entity of that source.
+        entity: Entity of a source.
         source_system: Instance name that the rows carry.
-        source_id: Id of the record. What was merged with it is erased with it.
-        reason: ``request`` of a person, or ``source``: it announced the erasure.
+        source_ids: Ids of the records. What was merged with them is erased with them.
+        reason: ``request`` of a person; ``source``: it announced the erasure;
+            ``merge``: with a record that had been erased.
         actor: Who erases, for the audit trail.
     """
 
-    source: Source
     entity: Entity
     source_system: str
-    source_id: str
+    source_ids: Sequence[str]
     reason: str
     actor: str
 
@@ -55,21 +56,24 @@ class Erased:
     """What an erasure found, and emptied.
 
     Attributes:
-        ids: Ids that are erased; more than one where records were merged.
-        lived: Rows of the entity's own table that were not marked as deleted yet.
+        ids: Ids that are erased; more than asked for where records were merged.
+        lived: Those whose rows in the entity's own table were not marked as deleted.
         counts: Records emptied, by table.
     """
 
     ids: list[str]
-    lived: int
+    lived: list[str]
     counts: dict[str, int]
 
 
 def erase(conn: Connection, request: Request, job_id: int | None = None) -> Erased:
-    """Erase one record, and those merged with it; part of a transaction.
+    """Erase records, and those merged with them; part of a transaction.
+
+    Its caller has the inbox redacted when it is committed.
 
     Args:
-        conn: In that transaction, which has locked nothing yet.
+        conn: In that transaction, which has locked nothing yet; or rows of the entity,
+            and all links about it.
         request: What is to be erased.
         job_id: The job that does it, if one does.
     """
@@ -81,63 +85,59 @@ class _Erasure:
         self._conn = conn
         self._request = request
         self._entity = request.entity
-        self._ids: list[str] = []
         self._values: dict[str, Any] = {
             "source_system": request.source_system,
             "entity_type": request.entity.name,
-            "unified_table": request.entity.into,
-            "source_id": request.source_id,
+            "unified_tables": [view.into for view in request.entity.views()],
             "reason": request.reason,
             "job_id": job_id,
         }
 
     def run(self) -> Erased:
         entity, system = self._entity, self._request.source_system
-        hold_inbox(self._conn, system)
+        groups = Groups(self._conn, entity, system)
+        found = groups.search(self._request.source_ids)
         hold_rows(self._conn, source_system=system, entity_type=entity.name)
         hold_links(self._conn, links_about(entity))
-        found = self._conn.execute(query("find_group"), self._values).fetchall()
-        self._ids = [source_id for (source_id,) in found]
-        self._values["ids"] = self._ids
-        erased = Erased(self._ids, 0, {})
+        ids = sorted(groups.close(found))
+        self._values["ids"] = ids
+        erased = Erased(ids, [], {})
         self._conn.execute(query("save_erased"), self._values)
+        erased.counts["ops.sync_errors"] = self._erase_errors(ids)
         raw = query("erase_raw", table=sql.Identifier(entity.raw_table))
-        _, erased.counts[f"raw.{entity.raw_table}"] = self._count(raw)
+        (erased.counts[f"raw.{entity.raw_table}"],) = self._one(raw)
         for view in entity.views():  # its own table comes last
-            erased.lived, count = self._count(self._rows(view.into))
+            erased.lived, count = self._one(self._rows(view.into))
             erased.counts[f"warehouse.{view.into}"] = count
             self._cut(view.into)
-        erased.counts["ops.sync_errors"] = self._erase_errors()
-        erased.counts["staging.webhook_events"] = self._redact_events()
-        erased.counts["staging.webhook_deliveries"] = self._redact_deliveries()
         self._audit(erased)
         return erased
 
-    def _count(self, statement: sql.Composed) -> tuple[int, int]:
+    def _one(self, statement: sql.Composed) -> tuple[Any, ...]:
         row = self._conn.execute(statement, self._values).fetchone()
         assert row is not None  # noqa: S101  an aggregate returns one row
-        return row[0], row[-1]
+        return tuple(row)
 
     def _rows(self, table: str) -> sql.Composed:
         names = self._conn.execute(query("list_emptied"), {"table": table}).fetchall()
-        emptied = [
-            sql.SQL("{} = NULL, ").format(sql.Identifier(name)) for (name,) in names
-        ]
+        emptied, held = sql.SQL("{} = NULL, "), sql.SQL("w.{} IS NOT NULL OR ")
         return query(
-            "erase_rows", table=sql.Identifier(table), emptied=sql.Composed(emptied)
+            "erase_rows",
+            table=sql.Identifier(table),
+            emptied=sql.Composed([emptied.format(sql.Identifier(n)) for (n,) in names]),
+            held=sql.Composed([held.format(sql.Identifier(n)) for (n,) in names]),
         )
 
     def _cut(self, table: str) -> None:
         """Let nothing name the erased records of a table as parent or child."""
-        several = {each.name for each in LINK_TABLES.values()}
-        for link in links_to(table):
-            if link.table in several:
-                self._erase_links(link.table, link.child)
-            else:
-                self._conn.execute(_unlink(link), self._values)
-        for (children, _), each in LINK_TABLES.items():
+        for (children, parents), each in LINK_TABLES.items():
             if children == table:
                 self._erase_links(each.name, f"{each.child}_source_id")
+            if parents == table:
+                self._erase_links(each.name, f"{each.parent}_source_id")
+        for link in links_to(table):
+            if link.table in UNIFIED:
+                self._conn.execute(_unlink(link), self._values)
 
     def _erase_links(self, table: str, end: str) -> None:
         statement = query(
@@ -145,42 +145,33 @@ class _Erasure:
         )
         self._conn.execute(statement, self._values)
 
-    def _erase_errors(self) -> int:
-        either = "|".join(map(re.escape, self._ids))
-        self._values["fingerprints"] = [f"id:{each}" for each in self._ids]
-        self._values["pattern"] = rf'"(hs_object_id|id)": ?"?({either})"?[,}}]'
-        return self._count(query("erase_errors"))[1]
+    def _erase_errors(self, ids: list[str]) -> int:
+        either = "|".join(map(re.escape, ids))
+        values = {
+            **self._values,
+            "fingerprints": [f"id:{each}" for each in ids],
+            "pattern": rf'"(hs_object_id|id)": ?"?({either})"?[,}}]',
+            "own": sorted(set(self._own_values())),
+        }
+        row = self._conn.execute(query("erase_errors"), values).fetchone()
+        return row[0] if row else 0
 
-    def _redact_events(self) -> int:
-        found = self._conn.execute(query("events_of_records"), self._values).fetchall()
-        left = {str(event_id): redact_event(payload) for event_id, payload in found}
-        values = {**self._values, "events": Jsonb(left)}
-        self._conn.execute(query("redact_events"), values)
-        return len(left)
-
-    def _redact_deliveries(self) -> int:
-        """Look through all deliveries: what came twice left no events of its own."""
-        parse = WEBHOOK_PARSERS.get(self._request.source.client)
-        if parse is None:
-            return 0
-        named = re.compile("|".join(map(re.escape, self._ids)).encode())
-        count = 0
-        with self._conn.cursor(name="deliveries") as cursor:
-            cursor.itersize = _DELIVERIES
-            cursor.execute(query("deliveries_of_source"), self._values)
-            for delivery_id, body in cursor:
-                signed = _signed(body)
-                if signed is not None and not named.search(signed):
-                    continue
-                redacted = redact_body(signed or b"", parse, self._is_erased)
-                if redacted is not None:
-                    redact_delivery(self._conn, delivery_id, signed or body, redacted)
-                    count += 1
-        return count
-
-    def _is_erased(self, event: WebhookEvent) -> bool:
-        is_ours = event.entity_type == self._entity.name
-        return is_ours and event.object_id in self._ids
+    def _own_values(self) -> Iterator[str]:
+        """What raw says under which the persons are reached, as JSON may hold it."""
+        kinds = ("email", "phone")
+        getters = [
+            first_of(field.paths)
+            for view in self._entity.views()
+            for field in view.fields
+            if UNIFIED[view.into]().fields[field.target].metadata["kind"] in kinds
+        ]
+        stored = query("read_payloads", table=sql.Identifier(self._entity.raw_table))
+        for _, text, exact in self._conn.execute(stored, self._values).fetchall():
+            for get in getters:
+                value = str(get(payload.decode(text, exact)) or "").strip().lower()
+                if len(value) >= _SHORTEST_OWN:
+                    yield json.dumps(value)[1:-1]
+                    yield json.dumps(value, ensure_ascii=False)[1:-1]
 
     def _audit(self, erased: Erased) -> None:
         row = self._conn.execute(query("load_erasure_key")).fetchone()
@@ -208,29 +199,25 @@ class _Erasure:
             )
 
 
-def redact_delivery(
-    conn: Connection, delivery_id: int, signed: bytes, redacted: bytes
-) -> None:
-    """Put a redacted body in place of a delivery's; part of a transaction."""
-    digest = hashlib.sha256(signed).hexdigest()
-    conn.execute(
-        query("redact_delivery"),
-        {"id": delivery_id, "body": redacted, "sha256": digest},
-    )
-
-
-def _signed(body: bytes) -> bytes | None:
-    try:
-        return unpack(body)
-    except SourceError:
-        return None
-
-
 def _unlink(link: Link) -> sql.Composed:
+    several = LINK_TABLES.get((link.table, link.parent))
+    heir: sql.Composable = sql.SQL("SELECT NULL::bigint, NULL::text")
+    if several is not None:
+        heir = sql.SQL(
+            "SELECT l.{id}, l.{source_id} FROM warehouse.{table} AS l"
+            " WHERE l.source_system = child.source_system"
+            " AND l.{child} = child.source_id ORDER BY l.position LIMIT 1"
+        ).format(
+            table=sql.Identifier(several.name),
+            id=sql.Identifier(f"{several.parent}_id"),
+            source_id=sql.Identifier(f"{several.parent}_source_id"),
+            child=sql.Identifier(f"{several.child}_source_id"),
+        )
     return query(
         "unlink_children",
         table=sql.Identifier(link.table),
         parents=sql.Identifier(link.parent),
         parent_id=sql.Identifier(link.column),
         parent_source_id=sql.Identifier(link.child),
+        heir=heir,
     )

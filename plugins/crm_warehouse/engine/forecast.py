@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -20,7 +20,7 @@ from crm_warehouse.engine.job import SyncRequest
 from crm_warehouse.engine.job_gate import JobGate
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
-from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.errors import ConfigurationError, MissingScopeError, WaitError
 from crm_warehouse.spec import Entity, Source
 
 _DAY_SECONDS = 86_400.0
@@ -37,6 +37,8 @@ class Standing:
         allowed: Requests in a window.
         used: Those of them that are used up now.
         kept: Those that only merges of webhooks may use.
+        ends_seconds: Until nothing of what is used counts any more.
+        by_zone: All of it ends then at once, at the account's midnight.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Standing:
     allowed: int
     used: int
     kept: int
+    ends_seconds: float
+    by_zone: bool
 
     @property
     def left(self) -> int:
@@ -54,8 +58,20 @@ class Standing:
     def seconds_for(self, requests: int) -> float:
         """How long so many requests wait for this limit."""
         more = requests - self.left
+        if more <= 0:
+            return 0.0
         a_window = max(1, self.allowed - self.kept)
-        return ceil(more / a_window) * self.per_seconds if more > 0 else 0.0
+        windows, rest = divmod(more - 1, a_window)
+        # Without a midnight, what is sent now ends after what was used before.
+        ends_first = self.by_zone or rest < a_window - self.left
+        return windows * self.per_seconds + (
+            self.ends_seconds if ends_first else self.per_seconds
+        )
+
+    def windows_for(self, requests: int) -> int:
+        """Windows after this one that so many requests need."""
+        a_window = max(1, self.allowed - self.kept)
+        return max(0, ceil((requests - self.left) / a_window))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +81,13 @@ class EntityForecast:
     Attributes:
         entity: Name of the entity.
         cost: Its requests.
+        not_asked: Why the source was not asked, so that only what the warehouse holds
+            counts; None: it was.
     """
 
     entity: str
     cost: Cost
+    not_asked: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the result line."""
@@ -78,6 +97,7 @@ class EntityForecast:
             "requests": self.cost.requests,
             "searches": self.cost.searches,
             "exact": self.cost.exact,
+            "not_asked": self.not_asked,
         }
 
 
@@ -96,9 +116,19 @@ class Forecast:
     standings: Sequence[Standing]
 
     @property
-    def requests(self) -> int:
-        """Requests of all loads."""
-        return sum(each.cost.requests for each in self.entities)
+    def requests(self) -> int | None:
+        """Requests of all loads; None: those of one cannot be told."""
+        return self._least if self.is_known else None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the requests of every load can be told."""
+        return all(each.cost.requests is not None for each in self.entities)
+
+    @property
+    def _least(self) -> int:
+        """Requests of the loads of which they can be told."""
+        return sum(each.cost.requests or 0 for each in self.entities)
 
     @property
     def spent(self) -> int:
@@ -114,18 +144,20 @@ class Forecast:
     @property
     def wait_seconds(self) -> float:
         """How long the loads wait for a limit of a day."""
-        return self.daily.seconds_for(self.requests) if self.daily else 0.0
+        return self.daily.seconds_for(self._least) if self.daily else 0.0
 
     @property
     def days(self) -> int:
         """Days after today in which they go on."""
-        return round(self.wait_seconds / _DAY_SECONDS)
+        return self.daily.windows_for(self._least) if self.daily else 0
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> float | None:
         """How long the loads take: the slower of answers and limits, and the waits."""
+        if not self.is_known:
+            return None
         trips = sum(
-            each.cost.requests * each.cost.trip_seconds / each.cost.in_flight
+            (each.cost.requests or 0) * each.cost.trip_seconds / each.cost.in_flight
             for each in self.entities
         )
         short = [
@@ -137,25 +169,26 @@ class Forecast:
 
     @property
     def share(self) -> float | None:
-        """Requests as a share of what is left today; None: no limit of a day."""
-        if self.daily is None:
+        """Requests as a share of what is left today; None: no limit, or not known."""
+        if self.daily is None or self.requests is None:
             return None
         return self.requests / self.daily.left if self.daily.left else float("inf")
 
     def fitting(self) -> list[str]:
         """Entities that fit today one after the other, the cheapest first."""
-        left = self.daily.left if self.daily else self.requests
+        left = self.daily.left if self.daily else self._least
+        costs = [(each.cost.requests, each.entity) for each in self.entities]
         names = []
-        for each in sorted(self.entities, key=lambda each: each.cost.requests):
-            left -= each.cost.requests
+        for requests, name in sorted((n, name) for n, name in costs if n is not None):
+            left -= requests
             if left >= 0:
-                names.append(each.entity)
+                names.append(name)
         return names
 
     def _counted(self, standing: Standing) -> int:
         """Requests that a limit counts."""
         if not standing.kind:
-            return self.requests
+            return self._least
         return sum(each.cost.searches for each in self.entities)
 
 
@@ -171,7 +204,9 @@ def forecast(
 ) -> Forecast:
     """Ask the source how much there is, and reckon what loading it costs.
 
-    Writes nothing but the requests that it takes itself: two an entity at most.
+    Writes nothing but the requests that it takes itself: two an entity at most. Where
+    it may not ask, because the quota is used up, the source is down or a scope is
+    missing, the records that the warehouse holds count.
 
     Args:
         source: Definition to run with.
@@ -185,7 +220,6 @@ def forecast(
     Raises:
         ConfigurationError: The source's client cannot say beforehand.
         SourceError: The source cannot be asked.
-        WaitError: It may not be asked for long.
     """
     found = []
     standings: list[Standing] = []
@@ -212,11 +246,20 @@ def forecast(
                         f"{source.name}: its client cannot say what a load will cost"
                     )
                 known = _count(conn, source_system, entity)
-                found.append(
-                    EntityForecast(entity.name, client.cost(entity, size, known))
-                )
+                found.append(_reckon(client, entity, size, known, gate.tally))
             standings = _standings(conn, source_system, entity)
     return Forecast(source.name, found, standings)
+
+
+def _reckon(
+    client: CostReader, entity: Entity, size: int, known: int | None, tally: Tally
+) -> EntityForecast:
+    try:
+        return EntityForecast(entity.name, client.cost(entity, size, known))
+    except (WaitError, MissingScopeError) as error:
+        cost = client.cost(entity, size, known, asks=False)
+        cost = replace(cost, spent=tally.requests)
+        return EntityForecast(entity.name, cost, str(error))
 
 
 def _count(conn: Connection, source_system: str, entity: Entity) -> int | None:

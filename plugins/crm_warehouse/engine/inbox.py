@@ -7,11 +7,17 @@ from psycopg.types.json import Jsonb
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
 from crm_warehouse.clients.webhook_events import WebhookEvent
 from crm_warehouse.engine import payload
-from crm_warehouse.engine.erasure import redact_delivery
+from crm_warehouse.engine.inbox_redaction import redact_delivery
 from crm_warehouse.engine.job import WebhookRequest
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
-from crm_warehouse.engine.redaction import redact_body, redact_event, unpack
+from crm_warehouse.engine.redaction import (
+    Forgotten,
+    named_ids,
+    redact_body,
+    redact_event,
+    unpack,
+)
 from crm_warehouse.engine.share import hold_inbox
 from crm_warehouse.errors import SourceError
 
@@ -68,18 +74,16 @@ def _redact(
     bodies: dict[int, bytes],
 ) -> None:
     """Keep no values of records that were erased, neither in events nor in bodies."""
-    about = [(event["entity_type"], event["object_id"]) for event in events]
-    values = {
-        "source_system": request.source_system,
-        "entities": [entity for entity, _ in about],
-        "ids": [object_id for _, object_id in about],
-    }
-    erased = set(conn.execute(query("find_erased_events"), values).fetchall())
+    ids = {event["object_id"] for event in events if event["object_id"]}
+    ids.update(*(named_ids(event["payload"]) for event in events))
+    values = {"source_system": request.source_system, "ids": list(ids)}
+    erased = conn.execute(query("find_erased_events"), values).fetchall()
     if not erased:
         return
-    deliveries = set()
-    for event, named in zip(events, about, strict=True):
-        if named in erased:
+    forgotten, deliveries = Forgotten(erased), set()
+    for event in events:
+        named = event["entity_type"], event["object_id"]
+        if forgotten.concerns(*named, event["payload"]):
             event["payload"] = redact_event(event["payload"])
             event["redacted"] = True
             event["state"] = (
@@ -90,9 +94,7 @@ def _redact(
     parse = WEBHOOK_PARSERS[request.source.client]
     for delivery_id in sorted(deliveries):
         signed = unpack(bodies[delivery_id])
-        body = redact_body(
-            signed, parse, lambda event: (event.entity_type, event.object_id) in erased
-        )
+        body = redact_body(signed, parse, forgotten)
         if body is not None:
             redact_delivery(conn, delivery_id, signed, body)
 
@@ -110,7 +112,6 @@ def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]
         "occurred_at": moment.isoformat() if moment else None,
         "dedupe_key": event.dedupe_key,
         "merged_into": event.merged_into,
-        "erases": event.erases,
         "state": state,
         "reason": reason,
     }

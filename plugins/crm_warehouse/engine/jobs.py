@@ -45,7 +45,6 @@ class Job:
     window_start: datetime | None
     window_end: datetime | None
     checkpoint: dict[str, Any] | None
-    readings: int
     chunks: int
     records_received: int
     records_repeated: int

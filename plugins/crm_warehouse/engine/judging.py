@@ -1,9 +1,9 @@
 """Ask again for what seemed to differ, judge it by the answer, and repair it."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from crm_warehouse.clients.interface import Found, SourceClient
 from crm_warehouse.engine import jobs, payload
 from crm_warehouse.engine.absences import Gone
+from crm_warehouse.engine.asking import Asked, Asker
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.comparison import (
     Comparer,
@@ -26,32 +27,22 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
 from crm_warehouse.engine.share import hold_rows
-from crm_warehouse.errors import RequestRefusedError
 from crm_warehouse.spec import Entity
 
-#: Records judged in one transaction; as many as one request reads where the source
-#: reads batches.
-_BATCH = 100
-#: Where each record costs a request of its own, more than these wait for a full load.
-_MOST_SINGLE = 200
 #: Reasons for which a row is written anew although its own books say that it is right.
 _ROW_REASONS = ("row_missing", "row_differs", "link_missing", "link_extra")
+#: Reasons for which a record is marked as deleted, or becomes a redirect.
+_GONE_REASONS = ("gone_there", "archived_there", "merged_there")
 #: A first merge brings raw up to date, and shows what a row hid behind it.
 _ROUNDS = 2
-
-
-class _Asked(NamedTuple):
-    """One batch of suspects, and what the source says of them; None: nothing."""
-
-    ids: list[str]
-    found: Found | None
 
 
 @dataclass(slots=True)
 class Judge:
     """Judges the suspects of one job. ``job`` always is the row as last committed.
 
-    ``loader`` is None where differences are only listed.
+    ``loader`` is None where differences are only listed; ``forgets``: that the source
+    does not have a record any more says nothing.
     """
 
     conn: Connection
@@ -65,6 +56,8 @@ class Judge:
     progress: Callable[[Job], None]
     stop: threading.Event
     seen: SeenIds
+    page_size: int
+    forgets: bool
 
     def judge(self) -> Job:
         """Judge every suspect.
@@ -79,10 +72,16 @@ class Judge:
         suspects = self._suspects()
         if not suspects:
             return self.job
-        single = "read" not in self.entity.endpoints
-        asked = suspects[:_MOST_SINGLE] if single else suspects
-        size = 1 if single else _BATCH
-        answers = ReadAhead(self._answers(asked, size, self._known()), self.stop)
+        asker = Asker(
+            self.entity,
+            self.client,
+            self.mapping.source_id,
+            self.page_size,
+            list_requests=self.job.requests,
+            known=self._known(),
+            place=(self.job.checkpoint or {}).get("second_list"),
+        )
+        answers = ReadAhead(asker.answers(suspects), self.stop)
         try:
             while (answer := self._next(answers)) is not None:
                 self._settle(answer)
@@ -91,15 +90,13 @@ class Judge:
             raise
         finally:
             answers.join()
-        if rest := suspects[len(asked) :]:
-            self._settle(_Asked(rest, None))
         return self.job
 
     def _suspects(self) -> list[str]:
         statement, values = query("find_suspects"), {"job_id": self.job.id}
         return [each for (each,) in self.conn.execute(statement, values).fetchall()]
 
-    def _next(self, answers: ReadAhead[_Asked]) -> _Asked | None:
+    def _next(self, answers: ReadAhead[Asked]) -> Asked | None:
         while True:
             jobs.beat(self.conn, self.job)
             try:
@@ -107,39 +104,12 @@ class Judge:
             except TimeoutError:
                 continue
 
-    def _answers(
-        self, ids: list[str], size: int, known: str | None
-    ) -> Iterator[_Asked]:
-        """Ask, in a thread."""
-        knows: bool | None = None
-        for at in range(0, len(ids), size):
-            batch = ids[at : at + size]
-            try:
-                found = self.client.fetch_many(self.entity, batch)
-            except RequestRefusedError:
-                if size > 1:
-                    raise
-                yield _Asked(batch, None)
-                continue
-            # An archive that names them is an answer, too.
-            is_told = bool(found.records or found.archived)
-            if not is_told and knows is None:
-                knows = self._knows(known)
-            yield _Asked(batch, found if is_told or knows else None)
-
-    def _knows(self, known: str | None) -> bool:
-        """Whether the source finds a record by id that it has just listed.
-
-        A source without such an endpoint answers 404 to every id, which would prove
-        every record gone.
-        """
-        return known is not None and bool(
-            self.client.fetch_many(self.entity, [known]).records
-        )
-
-    def _settle(self, answer: _Asked) -> None:
+    def _settle(self, answer: Asked) -> None:
         """Judge one batch, and repair it, in one transaction."""
         ids = answer.ids
+        if answer.place is not None:  # committed with what is written below
+            moved = {**(self.job.checkpoint or {}), "second_list": answer.place}
+            self.job = replace(self.job, checkpoint=moved)
         with self.conn.transaction():
             hold_rows(
                 self.conn,
@@ -171,12 +141,15 @@ class Judge:
             return self._repair(self.loader, chunk, found, differences)
         keys = {"job_id": self.job.id, "chunk": self.job.chunks, "ids": chunk.new_keys}
         self.conn.execute(query("save_ids"), keys)
+        # What differs stays so, and counts as nothing that was done.
+        wrong = {d.source_id for d in differences if d.reason != "quarantined"}
+        right = [entry for entry in chunk if entry.source_id not in wrong]
         return self.comparer.move(
             self.job,
             self.job.checkpoint,
             received=len(chunk),
-            processed=len(chunk),
-            failed=sum(entry.row.line is None for entry in chunk),
+            processed=len(right),
+            failed=sum(entry.row.line is None for entry in right),
         )
 
     def _correction(self, chunk: Chunk, found: Found) -> int:
@@ -193,21 +166,26 @@ class Judge:
     ) -> Job:
         """Merge by the engine's own rules, then compare these once more."""
         self.guards.check_chunk(chunk, self.mapping)
-        lost = [d.source_id for d in differences if d.reason.endswith("_there")]
+        lost = [d.source_id for d in differences if d.reason in _GONE_REASONS]
         ids = [each for each in lost if each is not None and each not in found.merged]
         gone = Gone(ids, found.observed_at, found.archived)
         job, left = self.job, list(differences)
         for turn in range(_ROUNDS):
-            self._unsettle(left)
+            forced = _wrong_rows(left)
             if turn == 0:
                 job = loader.write(
-                    job, chunk, job.checkpoint, gone, merged=found.merged
+                    job,
+                    chunk,
+                    job.checkpoint,
+                    gone,
+                    merged=found.merged,
+                    forced=forced,
                 )
             else:
                 again = self._chunk(found, repeated=chunk)
-                job = loader.write(job, again, job.checkpoint)
+                job = loader.write(job, again, job.checkpoint, forced=forced)
             left = [*self.comparer.compare(job, list(chunk)), *self._lost(found)]
-            if not any(each.reason in _ROW_REASONS for each in left):
+            if not _wrong_rows(left):
                 break
         self.comparer.note(job, left)
         values = {
@@ -217,15 +195,6 @@ class Judge:
         }
         self.conn.execute(query("mark_repaired"), values)
         return job
-
-    def _unsettle(self, differences: Iterable[Difference]) -> None:
-        ids = [d.source_id for d in differences if d.reason in _ROW_REASONS]
-        if not ids:
-            return
-        values = {"source_system": self.job.source_system, "ids": ids}
-        for view in self.entity.views():
-            table = sql.Identifier(view.into)
-            self.conn.execute(query("unsettle_rows", table=table), values)
 
     def _chunk(self, found: Found, repeated: Chunk | None = None) -> Chunk:
         seen = SeenIds(entry.key for entry in repeated or ())
@@ -243,7 +212,7 @@ class Judge:
         }
         table = sql.Identifier(self.entity.raw_table)
         living = self.conn.execute(query("find_unmarked", table=table), values)
-        return [of_id(each, _fate(each, found)) for (each,) in living.fetchall()]
+        return [of_id(each, self._fate(each, found)) for (each,) in living.fetchall()]
 
     def _named(
         self, differences: Iterable[Difference], chunk: Chunk
@@ -278,15 +247,28 @@ class Judge:
             for row in rows
         }
 
-    def _known(self) -> str | None:
-        """A record that the source has listed a moment ago."""
-        values = {"job_id": self.job.id}
-        row = self.conn.execute(query("find_seen_id"), values).fetchone()
-        return row[0] if row else None
+    def _known(self) -> list[str]:
+        """A record that the source has listed a moment ago; else some that live here.
+
+        A sweep of an entity without associations lists nobody.
+        """
+        values = {"job_id": self.job.id, "source_system": self.job.source_system}
+        if row := self.conn.execute(query("find_seen_id"), values).fetchone():
+            return [row[0]]
+        table = sql.Identifier(self.entity.raw_table)
+        found = self.conn.execute(query("find_living", table=table), values)
+        return [source_id for (source_id,) in found.fetchall()]
+
+    def _fate(self, source_id: str, found: Found) -> str:
+        """Why the source does not have a record any more."""
+        if source_id in found.merged:
+            return "merged_there"
+        if source_id in found.archived:
+            return "archived_there"
+        return "forgotten_there" if self.forgets else "gone_there"
 
 
-def _fate(source_id: str, found: Found) -> str:
-    """Why the source does not have a record any more."""
-    if source_id in found.merged:
-        return "merged_there"
-    return "archived_there" if source_id in found.archived else "gone_there"
+def _wrong_rows(differences: Iterable[Difference]) -> list[str]:
+    """Ids of records whose rows or links are not what raw says."""
+    ids = [d.source_id for d in differences if d.reason in _ROW_REASONS]
+    return [each for each in ids if each is not None]

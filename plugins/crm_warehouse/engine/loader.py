@@ -1,6 +1,6 @@
 """Write one chunk: rows, rejects, checkpoint and counters in a single transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,7 @@ class Loader:
         self._tried_with = mapping.digest
         self._states = States(conn, entity, source_system)
         self._lost: set[str] = set()
+        self._forced: list[str] = []
         self._merge_raw = query("merge_raw", table=sql.Identifier(entity.raw_table))
         self._resolve_errors = query(
             "resolve_errors", current=_is_current(entity, with_raw=with_raw)
@@ -108,6 +109,7 @@ class Loader:
         gone: Gone | None = None,
         part: WindowPart | None = None,
         merged: dict[str, str] | None = None,
+        forced: Collection[str] = (),
     ) -> Job:
         """Merge the chunk and move the job on, or leave everything as it was.
 
@@ -118,6 +120,7 @@ class Loader:
             gone: Records that the source said do not exist.
             part: How much of the job's window the records are, if they are of it.
             merged: Records that the source answers others for, and which.
+            forced: Records whose rows are written whatever they say of themselves.
 
         Returns:
             The job after the chunk.
@@ -127,18 +130,24 @@ class Loader:
         """
         with self._conn.transaction():
             hold_rows(self._conn, **self._names)
-            self._states.drop_erased(chunk)
-            redirects, self._lost = self._states.find(chunk, merged or {})
+            told = merged or {}
+            erased = self._states.drop_erased(job, chunk, told)
+            redirects, self._lost = self._states.find(chunk, told)
             held = held_tables(self._entity) if redirects else ()
             share_links(self._conn, self._entity, held)
             prefer_indexes(self._conn)
+            self._forced = list(forced)
             counts = self._merge(job, list(chunk))
-            deleted = self._states.settle(job, redirects, self._lost, chunk)
+            deleted = erased + self._states.settle(job, redirects, self._lost, chunk)
             if gone:
                 deleted += mark_deleted(self._conn, job, self._entity, gone)
             self._conn.execute(
                 query("save_ids"),
-                {"job_id": job.id, "chunk": job.chunks, "ids": chunk.new_keys},
+                {
+                    "job_id": job.id,
+                    "chunk": job.chunks,
+                    "ids": [*chunk.noted_keys, *chunk.new_keys],
+                },
             )
             if part is not None:
                 save_part(self._conn, job, chunk, part)
@@ -187,6 +196,7 @@ class Loader:
             "tried_with": self._tried_with,
             "replay": not self._with_raw,
             "lost": list(self._lost),
+            "forced": self._forced,
             "stored": job.job_type in ("replay", "reprocess"),
         }
         counts = Counts()

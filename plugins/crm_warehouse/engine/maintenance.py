@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine import retention, webhook_gaps
 from crm_warehouse.engine.finish import link_rows
-from crm_warehouse.engine.gate import with_options
+from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.recovery import (
@@ -31,7 +30,7 @@ from crm_warehouse.engine.reprocess import (
     find_reprocessable,
     reprocess,
 )
-from crm_warehouse.engine.run import SESSION_OPTIONS
+from crm_warehouse.engine.session import open_session
 from crm_warehouse.errors import SyncConflictError, SyncDisabledError
 from crm_warehouse.spec import Source
 
@@ -169,6 +168,7 @@ class _Round:
         )
         self._do("link", name, lambda conn, act: _link(conn, act, source))
         if source.webhooks:
+            self._do("redact", name, lambda c, act: self._redact(c, act, source))
             self._do("retry_deliveries", name, lambda c, act: _retry(c, act, source))
             self._do("measure_webhooks", name, lambda c, act: _measure(c, act, source))
 
@@ -232,6 +232,12 @@ class _Round:
                 act.details[entity.name] = result.records_processed
         return []
 
+    def _redact(self, conn: Connection, act: Act, source: Source) -> list[Due]:
+        by = self._request.triggered_by
+        act.details |= redact_inbox(conn, source, source.name, actor=by)
+        act.found = act.done = sum(act.details.values())
+        return []
+
     def _save(self, act: Act) -> None:
         values = {
             **asdict(act),
@@ -257,12 +263,7 @@ class _Round:
         )
 
     def _connect(self) -> Connection:
-        return psycopg.connect(
-            self._conninfo,
-            autocommit=True,
-            application_name="crm_warehouse maintenance",
-            options=with_options(self._conninfo, SESSION_OPTIONS),
-        )
+        return open_session(self._conninfo, "maintenance")
 
 
 def _recover(conn: Connection, act: Act, source: Source) -> list[Due]:

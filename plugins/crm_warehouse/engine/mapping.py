@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
     Attributes:
         line: Mapped values as COPY text, tabs between them; None when rejected.
-        sync_hash: SHA-256 (hex) over ``line``.
+        sync_hash: SHA-256 (hex) over ``line`` and the names of what it cannot say.
         reject: Why the record cannot be a row, or None.
         warnings: Fields that could not be used.
         also: The rows that the record makes in other tables.
@@ -160,6 +160,9 @@ class Mapping:
         own = [check for check in checks if check.table == entity.into]
         self._checks = self._bind(own, range(len(self._fields)))
         self._late_checks = self._bind(own, range(len(self._fields), len(self.columns)))
+        # Rows keep other values there than the line has: when these can come again, it
+        # must not pass for the line that was written.
+        self._unsaid = "".join(f"\n{name}" for name in sorted(self.kept))
         self.digest = _digest(entity, region, checks, self.kept)
 
     def _bind(self, checks: Sequence[Check], columns: range) -> list[_Bound]:
@@ -241,7 +244,7 @@ class Mapping:
         except RejectError as error:
             return Row(None, None, error.problem, [])
         line = self._storable("\t".join(row), row, warnings)
-        digest = hashlib.sha256(line.encode()).hexdigest()
+        digest = hashlib.sha256((line + self._unsaid).encode()).hexdigest()
         return Row(line, digest, None, warnings)
 
     def _normalize(

@@ -12,15 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from crm_warehouse.clients.interface import ClientFactory, SourceClient
-from crm_warehouse.engine import jobs, settings
+from crm_warehouse.engine import jobs, schema_changes, settings
 from crm_warehouse.engine.comparison import Comparer, of_id
 from crm_warehouse.engine.finish import end, link_rows
-from crm_warehouse.engine.gate import PAUSE_SECONDS, Patience, QuotaGate, with_options
+from crm_warehouse.engine.gate import PAUSE_SECONDS, Patience, QuotaGate
 from crm_warehouse.engine.guards import FULL_GUARDS, Guards
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.jobs import Connection, Job
@@ -31,16 +30,14 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import Reader
 from crm_warehouse.engine.rule_store import job_mapping
-from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
+from crm_warehouse.engine.run import JobRun, Progress, load_seen
+from crm_warehouse.engine.session import open_session
 from crm_warehouse.engine.settings import Settings
 from crm_warehouse.engine.share import hold_rows
 from crm_warehouse.engine.sweep import Sweep
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files import as_json
-from crm_warehouse.spec import Entity, Extent, Guard, Source
-
-#: Guards that mean something to a repair: it may delete, and it writes chunks.
-REPAIR_GUARDS = FULL_GUARDS | frozenset[Guard]({"schema_break"})
+from crm_warehouse.spec import REPAIR_GUARDS, Entity, Extent, Guard, Source
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +96,7 @@ class ReconcileResult(SyncResult):
     reconciliation_id: int | None = None
     extent: str = "records"
     repair: bool = False
-    in_source: int = 0
+    in_source: int | None = 0
     in_raw: int = 0
     in_rows: int = 0
     compared: int = 0
@@ -117,6 +114,22 @@ class ReconcileResult(SyncResult):
             e.name for e in fields(SyncResult)
         }
         return line | {name: getattr(self, name) for name in sorted(own)}
+
+    @property
+    def wrote(self) -> bool:
+        """Whether any table of the warehouse was changed."""
+        counts = self.records_created, self.records_updated, self.records_deleted
+        return any(counts) or self.repaired > 0
+
+    def in_words(self) -> str:
+        """Verdict and counts, for people."""
+        told = f"{self.in_source} in the source"
+        if self.in_source is None:  # a sweep reads no list
+            told = f"{self.compared} compared"
+        return (
+            f"{self.verdict}: {told}, {self.in_raw} here, {self.differences}"
+            f" differences, {self.repaired} repaired"
+        )
 
 
 def reconcile(
@@ -147,12 +160,7 @@ def reconcile(
     """
     check(request)
     source, entity = request.source, request.entity
-    with psycopg.connect(
-        conninfo,
-        autocommit=True,
-        application_name=f"crm_warehouse {request.source_system} {entity.name}",
-        options=with_options(conninfo, SESSION_OPTIONS),
-    ) as conn:
+    with open_session(conninfo, f"{request.source_system} {entity.name}") as conn:
         asked = SyncRequest(source, entity, request.source_system, "full")
         chosen = settings.load(conn, asked)
         with entity_lock(conn, request):
@@ -183,10 +191,10 @@ def check(request: ReconcileRequest) -> None:
             "override goes with repair: without it nothing is written, and no guard"
             " stops anything"
         )
-    if needless := request.override - REPAIR_GUARDS:
+    if needless := request.override - set(REPAIR_GUARDS):
         raise ConfigurationError(
             f"override {', '.join(sorted(needless))}: a repair knows"
-            f" {', '.join(sorted(REPAIR_GUARDS))} only"
+            f" {', '.join(REPAIR_GUARDS)} only"
         )
 
 
@@ -211,7 +219,8 @@ class _NoGuards(Guards):
 class _ReconcileRun(JobRun):
     """One process's work on one comparison.
 
-    The checkpoint is the list's while that is read, and names the phase from then on.
+    The checkpoint is the list's while that is read, and names the phase from then on,
+    with the place in a second list.
     """
 
     _JUDGING: ClassVar[dict[str, Any]] = {"phase": "judging"}
@@ -245,12 +254,13 @@ class _ReconcileRun(JobRun):
         )
         gate = self.open_gate(quota, request.source)
         with closing(gate), closing(open_client(gate)) as client:
+            schema_changes.watch(self._conn, self.job, request.entity, client, stop)
             mapping = job_mapping(self._conn, self.job, request.source, request.entity)
             names = (request.entity, mapping, request.source_system)
             loader = Loader(self._conn, *names, with_raw=True)
             comparer = Comparer(self._conn, *names)
             guards = Guards(self._conn, self.job, request.entity, self._settings)
-            if self.job.checkpoint != self._JUDGING:
+            if "phase" not in (self.job.checkpoint or {}):
                 self._read(client, comparer, mapping, guards, stop)
                 self._suspect_absent(comparer, guards)
             judge = Judge(
@@ -265,6 +275,8 @@ class _ReconcileRun(JobRun):
                 self.note,
                 stop,
                 load_seen(self._conn, self.job),
+                self._settings.page_size,
+                request.source.forgets,
             )
             self.job = judge.judge()
             return self._finish(comparer, guards)
@@ -319,14 +331,19 @@ class _ReconcileRun(JobRun):
         self.job = reader.read()
 
     def _suspect_absent(self, comparer: Comparer, guards: Guards) -> None:
-        """Whoever lives here and was not listed is asked for too."""
+        """Whoever lives here and was not listed is asked for too.
+
+        But for a source that forgets: what it does not list any more stays here.
+        """
+        forgets = self._request.source.forgets
+        reason = "forgotten_there" if forgets else "suspect"
         with self._conn.transaction():
             absent = [] if self._request.extent == "sweep" else self._absent()
-            if absent and self._request.repair:
+            if absent and self._request.repair and not forgets:
                 guards.check_absences(
                     len(absent), self.job.records_received, approved=0
                 )
-            comparer.note(self.job, [of_id(each, "suspect") for each in absent])
+            comparer.note(self.job, [of_id(each, reason) for each in absent])
             job = comparer.move(self.job, self._JUDGING)
         self.note(job)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
-import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
@@ -13,7 +12,7 @@ from crm_warehouse.engine import jobs, payload, settings
 from crm_warehouse.engine.absences import Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
-from crm_warehouse.engine.gate import Patience, with_options
+from crm_warehouse.engine.gate import Patience
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -22,8 +21,9 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import CHUNK_BYTES, CHUNK_RECORDS
 from crm_warehouse.engine.rule_store import job_mapping, load_rules
-from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
+from crm_warehouse.engine.run import JobRun, Progress, load_seen
 from crm_warehouse.engine.schema_changes import removed_properties
+from crm_warehouse.engine.session import open_session
 from crm_warehouse.engine.share import hold_rows, prefer_indexes
 from crm_warehouse.source_files import as_json
 from crm_warehouse.spec import Entity, Guard, Source
@@ -87,12 +87,7 @@ def reprocess(
         CrmWarehouseError: The job failed; it is recorded in ``ops.sync_jobs``.
     """
     source, entity = request.source, request.entity
-    with psycopg.connect(
-        conninfo,
-        autocommit=True,
-        application_name=f"crm_warehouse {request.source_system} {entity.name}",
-        options=with_options(conninfo, SESSION_OPTIONS),
-    ) as conn:
+    with open_session(conninfo, f"{request.source_system} {entity.name}") as conn:
         settings.load(
             conn, SyncRequest(source, entity, request.source_system, "replay")
         )

@@ -27,7 +27,7 @@ def delete_old(conn: Connection) -> dict[str, int]:
 
 def statements() -> dict[str, sql.Composed]:
     """What deletes one batch each, by the names of ``ops.retention``."""
-    return {  # events before their deliveries
+    return {  # events before their deliveries, differences before what found them
         "webhook_events": query("retain_webhook_events"),
         "webhook_deliveries": query("retain_webhook_deliveries"),
         "sync_errors": query("retain_sync_errors"),
@@ -35,6 +35,8 @@ def statements() -> dict[str, sql.Composed]:
         "api_quota_usage": query("retain_api_quota_usage"),
         "maintenance_runs": query("retain_maintenance_runs"),
         "sync_windows": query("retain_sync_windows"),
+        "reconciliation_differences": query("retain_reconciliation_differences"),
+        "reconciliations": query("retain_reconciliations"),
     }
 
 

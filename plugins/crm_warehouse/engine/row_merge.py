@@ -11,7 +11,7 @@ from crm_warehouse.engine.mapping import Mapping, Row
 from crm_warehouse.engine.queries import columns, query
 from crm_warehouse.engine.record_paths import link_column
 from crm_warehouse.engine.values import NULL
-from crm_warehouse.unified import LINK_TABLES, links_of
+from crm_warehouse.unified import LINK_TABLES, Link, links_of
 
 
 class Written(NamedTuple):
@@ -111,42 +111,94 @@ class LinkMerge:
             cursor.execute(self._statement, values)
 
 
-def _merge_rows(
-    mapping: Mapping, chunk_table: str, raw_table: str, *, tell_ids: bool
-) -> sql.Composed:
-    links = [link for link in links_of(mapping.into) if link.child in mapping.columns]
-    parents = [
+def survivors(mapping: Mapping) -> tuple[sql.Composed, dict[str, sql.Composed]]:
+    """Joins of a chunk's rows ``c`` to the survivors of parents that were merged.
+
+    In place of a parent that was erased stands the next one that the record lists.
+
+    Returns:
+        The joins, and each column's value: the chunk's own, or the stand-in's id.
+    """
+    links, several = _links(mapping), {link.parent for link in mapping.links}
+    joins = [
         sql.SQL(
             "LEFT JOIN LATERAL (SELECT m.survivor_source_id AS source_id"
             " FROM warehouse.merged_records AS m"
             " WHERE m.source_system = %(source_system)s"
             " AND m.unified_table = {name} AND m.source_id = c.{child}"
             " LIMIT 1) AS {survivor} ON true"
-            " LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
-            " WHERE p.source_system = %(source_system)s"
-            " AND p.source_id = coalesce({survivor}.source_id, c.{child})"
+            " LEFT JOIN LATERAL (SELECT true AS erased FROM ops.erased_records AS e"
+            " WHERE e.source_system = %(source_system)s"
+            " AND e.source_id = coalesce({survivor}.source_id, c.{child})"
+            " AND {name} = ANY(e.unified_tables) LIMIT 1) AS {lost} ON true"
+        ).format(
+            name=sql.Literal(link.parent),
+            survivor=sql.Identifier(f"survivor_{link.column}"),
+            lost=sql.Identifier(f"lost_{link.column}"),
+            child=sql.Identifier(link.child),
+        )
+        for link in links
+    ]
+    own = {
+        name: sql.SQL("c.{}").format(sql.Identifier(name)) for name in mapping.columns
+    }
+    named = {
+        link.child: sql.SQL(
+            "CASE WHEN {}.erased THEN {} ELSE coalesce({}.source_id, c.{}) END"
+        ).format(
+            sql.Identifier(f"lost_{link.column}"),
+            _heir(link) if link.parent in several else sql.SQL("NULL"),
+            sql.Identifier(f"survivor_{link.column}"),
+            sql.Identifier(link.child),
+        )
+        for link in links
+    }
+    return sql.SQL(" ").join(joins), own | named
+
+
+def _heir(link: Link) -> sql.Composed:
+    """The first parent that a record of the chunk lists and that was not erased."""
+    return sql.SQL(
+        "(SELECT coalesce(m.survivor_source_id, l.value ->> 0)"
+        " FROM jsonb_array_elements(c.{listed}) WITH ORDINALITY AS l (value, position)"
+        " LEFT JOIN warehouse.merged_records AS m"
+        " ON m.source_system = %(source_system)s AND m.unified_table = {name}"
+        " AND m.source_id = l.value ->> 0"
+        " WHERE NOT EXISTS (SELECT FROM ops.erased_records AS e"
+        " WHERE e.source_system = %(source_system)s"
+        " AND e.source_id = coalesce(m.survivor_source_id, l.value ->> 0)"
+        " AND {name} = ANY(e.unified_tables))"
+        " ORDER BY l.position LIMIT 1)"
+    ).format(
+        listed=sql.Identifier(link_column(link.parent)), name=sql.Literal(link.parent)
+    )
+
+
+def _links(mapping: Mapping) -> list[Link]:
+    """Links to parents whose ids records of the mapping name."""
+    return [link for link in links_of(mapping.into) if link.child in mapping.columns]
+
+
+def _merge_rows(
+    mapping: Mapping, chunk_table: str, raw_table: str, *, tell_ids: bool
+) -> sql.Composed:
+    links = _links(mapping)
+    joins, values = survivors(mapping)
+    parents = [
+        sql.SQL(
+            "LEFT JOIN LATERAL (SELECT p.id FROM warehouse.{table} AS p"
+            " WHERE p.source_system = %(source_system)s AND p.source_id = {value}"
             " LIMIT 1) AS {alias} ON true"
         ).format(
             table=sql.Identifier(link.parent),
-            name=sql.Literal(link.parent),
-            survivor=sql.Identifier(f"survivor_{link.column}"),
+            value=values[link.child],
             alias=sql.Identifier(f"parent_{link.column}"),
-            child=sql.Identifier(link.child),
         )
         for link in links
     ]
     parent_ids = [
         sql.SQL("{}.id, ").format(sql.Identifier(f"parent_{link.column}"))
         for link in links
-    ]
-    named = {link.child: link for link in links}
-    values = [
-        sql.SQL("coalesce({}.source_id, c.{}), ").format(
-            sql.Identifier(f"survivor_{named[name].column}"), sql.Identifier(name)
-        )
-        if name in named
-        else sql.SQL("c.{}, ").format(sql.Identifier(name))
-        for name in mapping.columns
     ]
     kept = mapping.kept | {link.column for link in links if link.child in mapping.kept}
     written = mapping.columns + [link.column for link in links]
@@ -156,10 +208,12 @@ def _merge_rows(
         chunk=sql.Identifier(chunk_table),
         raw_table=sql.Identifier(raw_table),
         columns=columns(mapping.columns),
-        chunk_columns=sql.Composed(values),
+        chunk_columns=sql.Composed(
+            [sql.SQL("{}, ").format(values[name]) for name in mapping.columns]
+        ),
         links=columns([link.column for link in links]),
         parent_ids=sql.Composed(parent_ids),
-        parents=sql.SQL(" ").join(parents),
+        parents=sql.SQL(" ").join([joins, *parents]),
         assignments=sql.Composed(
             [
                 sql.SQL("{0} = excluded.{0}, ").format(sql.Identifier(name))

@@ -20,12 +20,6 @@ from crm_warehouse.spec import Source
 #: Called when the job is claimed and after each committed chunk, with its counters.
 Progress = Callable[[SyncResult], None]
 
-#: An orphan that sits on rows or on the lock is cut off by the server itself.
-#: Compiling statements (jit) takes longer than they run.
-SESSION_OPTIONS = (
-    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=120s -c jit=off"
-)
-
 
 class JobRun(ABC):
     """One process's work on one job.

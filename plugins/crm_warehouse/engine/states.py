@@ -15,9 +15,11 @@ from psycopg import sql
 
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk
-from crm_warehouse.engine.deletions import mark_deleted
+from crm_warehouse.engine.deletions import bury
+from crm_warehouse.engine.erasure import Request, erase
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.share import links_about, share_links
 from crm_warehouse.spec import Entity
 from crm_warehouse.unified import LINK_TABLES, Link, LinkTable, links_to
 
@@ -74,13 +76,58 @@ class States:
         self._entity = entity
         self._names = {"source_system": source_system, "entity_type": entity.name}
 
-    def drop_erased(self, chunk: Chunk) -> None:
-        """Take out of the chunk what must not be stored any more."""
-        ids = [entry.source_id for entry in chunk if entry.source_id is not None]
-        values = {**self._names, "ids": ids}
-        erased = {row[0] for row in self._conn.execute(query("find_erased"), values)}
-        if erased:
-            chunk.drop(erased)
+    def drop_erased(self, job: Job, chunk: Chunk, told: Mapping[str, str]) -> int:
+        """Take out of the chunk what must not be stored any more.
+
+        Who turns out to be merged with an erased record is erased as well.
+
+        Args:
+            job: The job that writes the chunk.
+            chunk: The records.
+            told: Redirects that were found in another way.
+
+        Returns:
+            Rows that were erased, those of records left out that this job has counted.
+        """
+        pairs = self._pairs(chunk, told)
+        ids = {entry.source_id for entry in chunk if entry.source_id is not None}
+        erased = self._erased(ids.union(*pairs))
+        if not erased:
+            return 0
+        others = {
+            each
+            for pair in pairs
+            if not erased.isdisjoint(pair)
+            for each in pair
+            if each not in erased
+        }
+        counted = 0
+        if others:
+            # All that is needed, in the order in which everybody takes it.
+            about = {link.table for link in links_about(self._entity)}
+            share_links(self._conn, self._entity, about)
+            system = self._names["source_system"]
+            by = job.triggered_by
+            request = Request(self._entity, system, sorted(others), "merge", by)
+            lived = erase(self._conn, request, job.id).lived
+            counted = sum(not chunk.has_seen(each) for each in lived)
+            for each in lived:
+                chunk.note(each)
+            erased = self._erased(ids)
+        chunk.drop(erased)
+        return counted
+
+    def _erased(self, ids: Iterable[str]) -> set[str]:
+        values = {**self._names, "ids": list(ids)}
+        return {row[0] for row in self._conn.execute(query("find_erased"), values)}
+
+    def _pairs(self, chunk: Chunk, told: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Lost ids and those that took their places, as told and as records say."""
+        pairs = list(told.items())
+        for entry in chunk:
+            if entry.source_id is not None:
+                pairs += [(loser, entry.source_id) for loser in entry.merged_ids]
+        return [(loser, survivor) for loser, survivor in pairs if loser != survivor]
 
     def find(self, chunk: Chunk, told: Mapping[str, str]) -> tuple[Redirects, set[str]]:
         """What the chunk's records and its reading say of merges.
@@ -92,16 +139,11 @@ class States:
         Returns:
             The redirects that are news, and all lost ids that the chunk has to do with.
         """
-        pairs = list(told.items())
-        if not self._entity.merged_ids and not pairs:
+        if not self._entity.merged_ids and not told:
             return {}, set()
-        ids: set[str] = set()
-        for entry in chunk:
-            if entry.source_id is not None:
-                ids.add(entry.source_id)
-                pairs += [(loser, entry.source_id) for loser in entry.merged_ids]
-        pairs = [(loser, survivor) for loser, survivor in pairs if loser != survivor]
-        ids.update(each for pair in pairs for each in pair)
+        pairs = self._pairs(chunk, told)
+        ids = {entry.source_id for entry in chunk if entry.source_id is not None}
+        ids = ids.union(*pairs)
         known = self._ask(query("find_redirects"), ids)
         news = [
             (loser, survivor)
@@ -142,8 +184,11 @@ class States:
         for seen in (True, False):
             ids = [each for each in lost if chunk.has_seen(each) is seen]
             if ids:
-                buried = mark_deleted(self._conn, job, self._entity, Gone(ids, _ALWAYS))
-                deleted += 0 if seen else buried
+                buried = bury(self._conn, job, self._entity, Gone(ids, _ALWAYS))
+                if not seen:
+                    deleted += len(buried)
+                    for each in buried:
+                        chunk.note(each)
         return deleted
 
     def _redirect(self, table: str, values: dict[str, Any]) -> None:

@@ -154,7 +154,7 @@ class Sweep:
             self.comparer.note(self.job, found)
             keys = {"job_id": self.job.id, "chunk": self.job.chunks, "ids": ids}
             self.conn.execute(query("save_ids"), keys)
-            self.comparer.count(self.job, in_source=len(ids), compared=len(ids))
+            self.comparer.count(self.job, compared=len(ids))
             job = self.comparer.move(
                 self.job,
                 checkpoint,

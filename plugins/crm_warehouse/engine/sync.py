@@ -5,8 +5,6 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-import psycopg
-
 from crm_warehouse.clients.interface import ClientFactory
 from crm_warehouse.engine import jobs, schema_changes, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
@@ -16,7 +14,6 @@ from crm_warehouse.engine.gate import (
     PAUSE_SECONDS,
     Patience,
     QuotaGate,
-    with_options,
 )
 from crm_warehouse.engine.guards import FULL_GUARDS, Guards
 from crm_warehouse.engine.job import SyncRequest, SyncResult
@@ -28,7 +25,8 @@ from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import Reader
 from crm_warehouse.engine.replay import Replayer
 from crm_warehouse.engine.rule_store import job_mapping
-from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
+from crm_warehouse.engine.run import JobRun, Progress, load_seen
+from crm_warehouse.engine.session import open_session
 from crm_warehouse.engine.settings import Settings
 from crm_warehouse.engine.time_zone import learn_time_zone
 from crm_warehouse.errors import ConfigurationError
@@ -63,11 +61,8 @@ def run_sync(
         CrmWarehouseError: The job failed; it is recorded in ``ops.sync_jobs``.
     """
     check(request)
-    with psycopg.connect(
-        conninfo,
-        autocommit=True,
-        application_name=f"crm_warehouse {request.source_system} {request.entity.name}",
-        options=with_options(conninfo, SESSION_OPTIONS),
+    with open_session(
+        conninfo, f"{request.source_system} {request.entity.name}"
     ) as conn:
         chosen = settings.load(conn, request)
         with entity_lock(conn, request):

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import psycopg
-
 from crm_warehouse.clients.interface import (
     ClientFactory,
     Found,
@@ -31,10 +29,10 @@ from crm_warehouse.engine.gate import (
     PAUSE_SECONDS,
     Patience,
     QuotaGate,
-    with_options,
 )
 from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.inbox import explode_deliveries
+from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -43,7 +41,8 @@ from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
 from crm_warehouse.engine.rule_store import job_mapping
-from crm_warehouse.engine.run import SESSION_OPTIONS, JobRun, Progress, load_seen
+from crm_warehouse.engine.run import JobRun, Progress, load_seen
+from crm_warehouse.engine.session import open_session
 from crm_warehouse.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -57,6 +56,8 @@ from crm_warehouse.spec import Entity
 
 #: Events looked at in one round; their records are read and merged at once.
 _BATCH = 500
+#: Records erased in one transaction.
+_ERASED = 100
 
 
 def merge_webhooks(
@@ -92,12 +93,7 @@ def merge_webhooks(
             " so, or its client cannot read them"
         )
     with (
-        psycopg.connect(
-            conninfo,
-            autocommit=True,
-            application_name=f"crm_warehouse {request.source_system} webhooks",
-            options=with_options(conninfo, SESSION_OPTIONS),
-        ) as conn,
+        open_session(conninfo, f"{request.source_system} webhooks") as conn,
         entity_lock(conn, request),
     ):
         job = jobs.claim(conn, request, arguments={})
@@ -197,30 +193,34 @@ class _WebhookRun(JobRun):
 
         Also of entities that are switched off: a person's right is not.
         """
-        request = self._request
+        request, by = self._request, self.job.triggered_by
         values = {"source_system": request.source_system}
         found = self._conn.execute(query("find_erasures"), values).fetchall()
-        for entity_type, source_id in found:
+        alike: dict[tuple[str, str], list[str]] = {}
+        for entity_type, source_id, reason in found:
+            alike.setdefault((entity_type, reason), []).append(source_id)
+        for (entity_type, reason), ids in alike.items():
             entity = request.source.entities.get(entity_type)
             if entity is None:
                 continue
-            asked = ErasureRequest(
-                request.source,
-                entity,
-                request.source_system,
-                source_id,
-                "source",
-                self.job.triggered_by,
-            )
-            with self._conn.transaction():
-                erased = erase(self._conn, asked, self.job.id)
-                job = jobs.change(
-                    self._conn,
-                    "count_erased",
-                    self.job,
-                    deleted=erased.lived,
-                )
-            self.note(job)
+            for at in range(0, len(ids), _ERASED):
+                part = ids[at : at + _ERASED]
+                asked = ErasureRequest(entity, request.source_system, part, reason, by)
+                with self._conn.transaction():
+                    erased = erase(self._conn, asked, self.job.id)
+                    deleted = len(erased.lived)
+                    job = jobs.change(
+                        self._conn, "count_erased", self.job, deleted=deleted
+                    )
+                self.note(job)
+        redact_inbox(
+            self._conn,
+            request.source,
+            request.source_system,
+            actor=by,
+            job_id=self.job.id,
+            beat=lambda: jobs.beat(self._conn, self.job),
+        )
 
     def _switched_on(self) -> dict[str, Entity]:
         """Entities that are loaded at all."""

@@ -20,7 +20,8 @@ class ReconcileOperator(LoadOperator):
     """Compare one entity, list what differs, repair it if that is asked for.
 
     Green also when something differs: the task's log warns, and
-    ``ops.reconciliations`` has the verdict.
+    ``ops.reconciliations`` has the verdict. Asset events tell of tables that were
+    repaired, and of no others.
 
     Args:
         source: Definition of the source.
@@ -74,19 +75,22 @@ class ReconcileOperator(LoadOperator):
             progress=self._log_chunk,
         )
         self._tell(result)
+        if not result.wrote:
+            self.outlets = []  # whoever waits for the tables has nothing to do
         return result
 
     def _request(self, context: "Context") -> "ReconcileRequest":
         from crm_warehouse.engine.reconcile import ReconcileRequest
 
-        task_instance = context["ti"]
+        task_instance, repairs = context["ti"], self.repair == "true"
         return ReconcileRequest(
             source=self.source,
             entity=self.entity,
             source_system=self.source.name,
-            repair=self.repair == "true",
+            repair=repairs,
             extent=self.extent,
-            override=parse_override(self.override),
+            # Without repair nothing is written, so no guard would stop anything.
+            override=parse_override(self.override) if repairs else frozenset(),
             triggered_by="airflow",
             asked_by=context["dag_run"].triggering_user_name,
             dag_id=task_instance.dag_id,
@@ -99,14 +103,7 @@ class ReconcileOperator(LoadOperator):
     def _tell(self, result: "ReconcileResult") -> None:
         if result.verdict is None:
             return
-        self.log.info(
-            "%s: %d in the source, %d here, %d differences, %d repaired",
-            result.verdict,
-            result.in_source,
-            result.in_raw,
-            result.differences,
-            result.repaired,
-        )
+        self.log.info(result.in_words())
         if result.verdict == "different":
             self.log.warning(
                 "differences by reason: %s; see ops.reconciliation_differences and "

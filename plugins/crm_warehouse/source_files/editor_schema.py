@@ -70,7 +70,7 @@ def _mapping(schema: type[Schema], **constants: str) -> Json:
 def _described(field: fields.Field[Any]) -> Json:
     description = field.metadata["description"]
     form = _form(field)
-    if field.load_default is None and "type" in form:
+    if field.allow_none and "type" in form:
         form["type"] = [form["type"], "null"]
     return {"description": description, **form}
 

@@ -48,6 +48,7 @@ class Described(fields.Field[Any]):
         default: Value when the key is absent; without it the key is required.
         attribute: Name of the loaded value, when it differs from the key.
         key: The key, when Python cannot say it.
+        nullable: ``null`` is a value of its own, whatever the default.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Described(fields.Field[Any]):
         default: Any = missing,
         attribute: str | None = None,
         key: str | None = None,
+        nullable: bool = False,
     ) -> None:
         super().__init__(
             required=default is missing,
             load_default=default,
+            allow_none=nullable or default is None,
             attribute=attribute,
             data_key=key,
             error_messages={"required": "is missing", "null": "must not be empty"},

@@ -2,8 +2,13 @@
 
 from typing import Any
 
-#: DAG ids ``<source>__<word>`` that are not an entity's.
-RESERVED_ENTITIES = ("webhooks",)
+#: Words of DAG ids ``<source>__<word>`` that are no entity's -> what those DAGs do.
+RESERVED_ENTITIES = {
+    "reconcile": "compares the source with the warehouse",
+    "recover": "takes up jobs that nobody works on",
+    "sweep": "looks for what no list shows as changed",
+    "webhooks": "merges webhooks",
+}
 #: PostgreSQL cuts longer names without a word.
 IDENTIFIER_LENGTH = 63
 
@@ -48,7 +53,8 @@ def _entity_name(source: str, entity: str) -> list[str]:
     problems = []
     if entity in RESERVED_ENTITIES:
         problems.append(
-            f"the name {entity!r} is taken: {source}__{entity} is the DAG of webhooks"
+            f"the name {entity!r} is taken: the DAG {source}__{entity}"
+            f" {RESERVED_ENTITIES[entity]}; give the entity another name"
         )
     length = len(f"{source}_{entity}")
     if length > IDENTIFIER_LENGTH:

@@ -198,11 +198,18 @@ class SourceSchema(StrictSchema):
         default=0.1,
     )
     reconcile_schedule = values.cron(
-        "Cron of whole comparisons with the warehouse, in UTC.", default="30 1 * * 6"
+        "Cron of whole comparisons with the warehouse, in UTC; null: none.",
+        default="30 1 * * 6",
+        nullable=True,
     )
     sweep_schedule = values.cron(
         "Cron of sweeps for what no list shows as changed, in UTC.",
         default="30 0 * * *",
+    )
+    forgets = Flag(
+        "Whether the source forgets what is old, so that what it does not have any "
+        "more is no deletion.",
+        default=False,
     )
     entities = Named(
         "The kinds of records, by name.",
@@ -214,6 +221,18 @@ class SourceSchema(StrictSchema):
     def _check_share(self, data: dict[str, Any], original: Any, **_: Any) -> None:
         if "webhook_share" in original and not data["webhooks"]:
             raise ValidationError("goes with webhooks: true", "webhook_share")
+
+    @validates_schema
+    def _check_full_loads(self, data: dict[str, Any], **_: Any) -> None:
+        full = [
+            name for name, each in data["entities"].items() if each["full_schedule"]
+        ]
+        if data["forgets"] and full:
+            problem = [
+                "does not go with forgets: true; full loads mark what is missing"
+            ]
+            places = {name: {"full_schedule": problem} for name in full}
+            raise ValidationError({"entities": places})
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_names(self, _data: Any, original: dict[str, Any], **_: Any) -> None:

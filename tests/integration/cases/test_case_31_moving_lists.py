@@ -171,9 +171,19 @@ def test_a_search_whose_total_lies(open_house: Open, delta: int) -> None:
     house = open_house("hubspot")
     house.sync("contacts", "full")
     house.sandbox.move("contacts", "change", 160)
+    watermark = house.value("SELECT max(watermark) FROM ops.watermarks")
     house.sandbox.fault("lying_total", delta=delta)
 
-    house.sync("contacts", batch_size=50)
+    # Which records the count is about depends on the second in which this happens: more
+    # than came may have been announced. Then nothing may count as read.
+    announces_more = delta > 0
+    try:
+        house.sync("contacts", batch_size=50)
+    except IncompleteReadError:
+        assert announces_more
+        assert house.value("SELECT max(watermark) FROM ops.watermarks") == watermark
+        house.sandbox.clear_faults()
+        house.sync("contacts", batch_size=50)
 
     assert house.sandbox.stats()["requests"] < MANY
     assert equal(house)

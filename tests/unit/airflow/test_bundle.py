@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from airflow_home import HOME, ROOT
 
-from include.dag_factory import SOURCES_DIRECTORY, dag_builders
+from crm_warehouse.source_files import load_sources
+from crm_warehouse.source_files.names import RESERVED_ENTITIES
+from include.dag_factory import MAINTENANCE, REPROCESS, SOURCES_DIRECTORY, dag_builders
 
 HERE = Path(__file__).parent
 CONTRACT = {
@@ -66,6 +68,15 @@ def test_parsing_imports_nothing_heavy(parsed: Any) -> None:
 def test_the_bundle_has_the_dags_of_the_contract(bundle: Any) -> None:
     assert bundle.import_errors == {}
     assert set(bundle.dags) == contract_ids()
+
+
+def test_no_entity_can_take_the_id_of_another_dag() -> None:
+    sources = load_sources(SOURCES_DIRECTORY).values()
+    own = {entity.dag_id for each in sources for entity in each.entities.values()}
+
+    others = dag_builders().keys() - own - {MAINTENANCE, REPROCESS}
+
+    assert {each.partition("__")[2] for each in others} == set(RESERVED_ENTITIES)
 
 
 def test_a_task_whose_process_was_killed_comes_again_within_seconds(

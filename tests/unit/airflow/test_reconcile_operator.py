@@ -1,11 +1,12 @@
 """The task that compares: what it asks the engine for, and what it says."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from recorded_sync import RecordedSync, a_result
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from crm_warehouse.engine.reconcile import ReconcileResult
 from crm_warehouse.operators.reconcile import ReconcileOperator
 from include.dag_factory import SOURCES_DIRECTORY, dag_builders, load_source
+from include.reconcile_dags import reconcile_dag
 
 HUBSPOT = load_source(SOURCES_DIRECTORY / "hubspot.yaml")
 
@@ -33,8 +35,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     def answer(**values: Any) -> RecordedSync:
         resume_at = values.pop("resume_at", None)
         status = "waiting" if resume_at else "success"
-        known = asdict(a_result(status, resume_at=resume_at))
-        recorded = RecordedSync(ReconcileResult(**known, **values))
+        known = asdict(a_result(status, resume_at=resume_at)) | values
+        recorded = RecordedSync(ReconcileResult(**known))
         monkeypatch.setattr("crm_warehouse.engine.reconcile.reconcile", recorded)
         return recorded
 
@@ -91,6 +93,29 @@ def test_without_repair_nothing_is_merged(engine: Any) -> None:
     assert recorded.requests[0].repair is False
 
 
+def test_an_override_without_repair_does_nothing(engine: Any) -> None:
+    recorded = engine(verdict="equal")
+
+    operator(repair="false", override="mass_delete").resume(context())
+
+    assert recorded.requests[0].override == frozenset()
+
+
+@pytest.mark.parametrize(("repaired", "told"), [(0, 0), (2, 1)])
+def test_only_what_was_written_makes_asset_events(
+    engine: Any, repaired: int, told: int
+) -> None:
+    nothing = dict.fromkeys(
+        ("records_created", "records_updated", "records_deleted"), 0
+    )
+    engine(verdict="equal", repaired=repaired, **nothing)
+    task = operator(outlets=[Asset("warehouse.leads")])
+
+    task.resume(context())
+
+    assert len(task.outlets) == told
+
+
 def test_a_difference_is_a_warning_and_the_task_is_green(engine: Any) -> None:
     engine(verdict="different", differences=2, by_reason={"gone_there": 2})
 
@@ -126,3 +151,32 @@ def test_the_dags_compare_every_entity_and_sweep_where_that_finds_something() ->
     assert weekly.params["repair"] is True
     assert "genius__sweep" not in builders
     assert daily.get_task("sweep_deals").extent == "sweep"
+
+
+def test_each_task_tells_of_the_tables_of_its_entity_only() -> None:
+    weekly = dag_builders()["activeprospect__reconcile"]()
+
+    tables = {
+        task.task_id: {asset.name for asset in task.outlets} for task in weekly.tasks
+    }
+
+    assert tables == {
+        "reconcile_leads": {"warehouse.leads", "warehouse.contacts"},
+        "reconcile_events": {"warehouse.lead_events"},
+    }
+
+
+def test_the_form_offers_the_guards_of_a_repair_in_words() -> None:
+    override = dag_builders()["genius__reconcile"]().params.get_param("override")
+
+    offered = override.schema["items"]["enum"]
+    assert offered == ["mass_delete", "empty_list", "schema_break"]
+    assert list(override.schema["values_display"]) == offered
+
+
+def test_without_a_schedule_it_runs_when_somebody_asks() -> None:
+    source = replace(HUBSPOT, reconcile_schedule=None)
+
+    weekly = reconcile_dag("hubspot__reconcile", source, {}, lambda _: {})
+
+    assert weekly.schedule is None

@@ -61,6 +61,7 @@ def test_an_id_that_is_not_here_is_said_and_kept_out(
 ) -> None:
     status, out, err = call(*ERASE, "8", "--yes")
 
+    assert [json.loads(out)[key] for key in ("erased", "kept_out")] == [False, True]
     assert (status, set(json.loads(out)["records"].values())) == (0, {0})
     assert "nothing of genius prospects 8 is here" in err
     with psycopg.connect(connected) as conn:
@@ -68,5 +69,20 @@ def test_an_id_that_is_not_here_is_said_and_kept_out(
     assert kept_out == [("8",)]
 
 
-def test_an_id_that_can_be_none_is_refused(call: Call, connected: str) -> None:
-    assert call(*ERASE, "").status == 2
+@pytest.mark.parametrize("given", ["", "ada@example.com", "Ada Lee", "7\n", "7" * 256])
+def test_what_can_be_no_id_is_refused(call: Call, connected: str, given: str) -> None:
+    status, _, err = call(*ERASE, given, "--yes")
+
+    assert status == 2
+    assert "--id: the record's id in the source" in err
+    with psycopg.connect(connected) as conn:
+        (kept,) = conn.execute("SELECT count(*) FROM ops.erased_records").fetchall()
+    assert kept == (0,)
+
+
+def test_ids_of_hubspot_are_digits(call: Call, connected: str) -> None:
+    words = ("erase", "--source", "hubspot", "--entity", "contacts", "--id")
+
+    status, _, err = call(*words, "Ada-Lee", "--yes")
+
+    assert (status, "digits only" in err) == (2, True)

@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[3]
         (GuardError("too many", "volume", "full"), Exit.FAILED, "too many"),
         (psycopg.OperationalError("no route"), Exit.FAILED, "cannot reach the"),
         (psycopg.errors.LockNotAvailable("x"), Exit.FAILED, "in use; try again"),
+        (psycopg.errors.DeadlockDetected("x"), Exit.FAILED, "the same command again"),
         (psycopg.errors.UndefinedColumn("x"), Exit.FAILED, "migrate"),
         (ValueError("Ada Lovelace"), Exit.FAILED, "unexpected ValueError"),
     ],

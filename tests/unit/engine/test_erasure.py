@@ -13,6 +13,7 @@ from psycopg import sql
 from scripted_crm import ScriptedCrm, contact, deliver, event
 
 from crm_warehouse.engine.erasure import Request, erase
+from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.job import SyncResult, WebhookRequest
 from crm_warehouse.engine.webhooks import merge_webhooks
 from crm_warehouse.source_files import default_directory, load_source
@@ -48,11 +49,10 @@ def marked(number: int, mark: str = MARK, **properties: Any) -> dict[str, Any]:
 
 
 def erasing(conn: Connection, hubspot: Source, source_id: str = "1") -> dict[str, int]:
-    request = Request(
-        hubspot, hubspot.entities["contacts"], "hubspot", source_id, "request", "cli"
-    )
+    entity = hubspot.entities["contacts"]
     with conn.transaction():
-        return erase(conn, request).counts
+        erased = erase(conn, Request(entity, "hubspot", [source_id], "request", "cli"))
+    return erased.counts | redact_inbox(conn, hubspot, "hubspot", actor="cli")
 
 
 def places_of(conn: Connection, mark: str) -> set[str]:
@@ -174,7 +174,7 @@ def test_the_id_stays_and_others_are_untouched(
     ) == [("1", True, "request")]
     assert rows(
         conn, "SELECT contact_source_id, contact_id IS NULL FROM warehouse.leads"
-    ) == [(None, True)]
+    ) == [("2", False)]
     assert rows(conn, "SELECT contact_source_id FROM warehouse.lead_contacts") == [
         ("2",)
     ]
@@ -224,9 +224,7 @@ def test_an_erasure_that_is_cut_off_leaves_everything_or_nothing(
 ) -> None:
     fill(conn, hubspot)
     before = places_of(conn, MARK)
-    request = Request(
-        hubspot, hubspot.entities["contacts"], "hubspot", "1", "request", "cli"
-    )
+    request = Request(hubspot.entities["contacts"], "hubspot", ["1"], "request", "cli")
     other = connect(warehouse)
     other.execute("BEGIN")
     erase(other, request)

@@ -74,11 +74,10 @@ def test_a_window_that_brought_all_is_complete(
     assert rows(conn, WINDOWS) == [(1, "search", 3, 3, 3, 6, "complete", True)]
     assert rows(
         conn,
-        "SELECT w.job_id = %s, w.window_start IS NULL, w.window_end = j.window_end,"
-        " j.readings FROM ops.sync_windows AS w, ops.sync_jobs AS j"
-        " WHERE j.id = w.job_id",
+        "SELECT w.job_id = %s, w.window_start IS NULL, w.window_end = j.window_end"
+        " FROM ops.sync_windows AS w, ops.sync_jobs AS j WHERE j.id = w.job_id",
         job.job_id,
-    ) == [(True, True, True, 1)]
+    ) == [(True, True, True)]
 
 
 def test_a_list_without_a_count_says_so(warehouse: str, conn: Connection) -> None:
@@ -118,7 +117,7 @@ def test_a_window_that_stays_short_is_red_and_is_read_anew_by_the_next_run(
     assert sync(warehouse, crm).status == "success"
     assert crm.checkpoints == [None] * 3
     assert rows(conn, WINDOWS)[2:] == [(3, "list", 4, 4, 4, 4, "complete", True)]
-    assert rows(conn, "SELECT readings, status FROM ops.sync_jobs") == [(3, "success")]
+    assert rows(conn, "SELECT status FROM ops.sync_jobs") == [("success",)]
 
 
 def test_records_that_are_listed_twice_are_told_from_missing_ones(

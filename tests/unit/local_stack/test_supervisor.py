@@ -217,7 +217,7 @@ class TestKilledSupervisor:
         part.tend(Checker())
         identity = part.state.identity
         assert identity
-        assert command_line(identity.pid)[0] == sys.executable
+        until(lambda: command_line(identity.pid)[:1] == [sys.executable])
         assert part._handle
         assert part._handle.stdin
         part._handle.stdin.close()  # as when the supervisor is killed

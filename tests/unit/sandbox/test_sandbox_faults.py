@@ -22,6 +22,19 @@ def test_latency_with_jitter(api, sandbox):
     assert 0.15 <= slow < 1.0
 
 
+def test_a_slow_request_is_counted_when_it_comes(api, sandbox):
+    sandbox.fault("latency", seconds=1.0, count=1)
+
+    begun = time.time()
+    api.get("/users")
+    ended = time.time()
+
+    (entry,) = sandbox.log()[-1:]
+    assert entry["at"] - begun >= 0.45
+    assert ended - entry["at"] >= 0.45
+    assert entry["faults"] == [sandbox.admin("GET", "/faults")["faults"][-1]["number"]]
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
 def test_status_for_a_number_of_times(api, sandbox, status):
     sandbox.fault("status", status=status, count=2)

@@ -20,6 +20,7 @@ BEYOND_SCHEMA = (
     "is there twice",
     "is written twice",
     "goes with webhooks",
+    "does not go with forgets",
     "is more than max_size",
     "is no schedule that ever comes",
     "is already the name",

@@ -69,6 +69,20 @@ def test_a_tenth_is_kept_for_webhooks_unless_the_file_says_otherwise(
     assert load_source(write(tmp_path, text)).webhook_share == 0.25
 
 
+def test_whole_comparisons_are_weekly_unless_the_file_says_null(
+    tmp_path: Path,
+) -> None:
+    assert load_source(write(tmp_path)).reconcile_schedule == "30 1 * * 6"
+    text = changed("region: US", "region: US\nreconcile_schedule: null")
+    assert load_source(write(tmp_path, text)).reconcile_schedule is None
+
+
+def test_a_source_may_forget(tmp_path: Path) -> None:
+    assert load_source(write(tmp_path)).forgets is False
+    text = changed("region: US", "region: US\nforgets: true")
+    assert load_source(write(tmp_path, text)).forgets is True
+
+
 def test_an_entity_of_several_rows_and_links(tmp_path: Path) -> None:
     source = load_source(write(tmp_path, changed(VISITS, LEADS)))
     visits = source.entities["visits"]

@@ -56,6 +56,13 @@ WRONG = [
         "region: US\nwebhook_share: 0.2",
         "15:1: webhook_share: goes with webhooks: true",
     ),
+    (
+        "region: US\nentities:\n  people:\n",
+        "region: US\nforgets: true\nentities:\n  people:\n"
+        '    full_schedule: "0 4 * * 0"\n',
+        "18:5: entities.people.full_schedule: does not go with forgets: true; full "
+        "loads mark what is missing",
+    ),
     ("per: 1h", "per: 60", f"8:36: quotas[0].per: 60 {DURATION_HINT}"),
     ("per: 1h", "per: 1 hour", f"8:36: quotas[0].per: '1 hour' {DURATION_HINT}"),
     ("per: 1h", "per: 0s", "8:36: quotas[0].per: must be longer than nothing"),
@@ -272,8 +279,14 @@ WRONG = [
     (
         "  people:",
         "  webhooks:",
-        "16:3: entities.webhooks: the name 'webhooks' is taken: acme__webhooks is the "
-        "DAG of webhooks",
+        "16:3: entities.webhooks: the name 'webhooks' is taken: the DAG acme__webhooks "
+        "merges webhooks; give the entity another name",
+    ),
+    (
+        "  people:",
+        "  sweep:",
+        "16:3: entities.sweep: the name 'sweep' is taken: the DAG acme__sweep looks "
+        "for what no list shows as changed; give the entity another name",
     ),
     (
         "owner: sales-ops",

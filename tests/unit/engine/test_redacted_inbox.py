@@ -1,0 +1,159 @@
+"""What was pushed keeps no values of an erased person, and a kill is made up for."""
+
+import json
+import zlib
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from engine_load import Connection, Load, at, rows
+from scripted_crm import ScriptedCrm, contact, deliver, event
+from test_erasure import MARK, erasing, hubspot, marked, places_of
+
+from crm_warehouse.engine.erasure import Request, erase
+from crm_warehouse.engine.inbox_redaction import redact_inbox
+from crm_warehouse.engine.job import SyncResult, WebhookRequest
+from crm_warehouse.engine.maintenance import MaintenanceRequest, maintain
+from crm_warehouse.engine.redaction import Forgotten
+from crm_warehouse.engine.webhooks import merge_webhooks
+from crm_warehouse.spec import Source
+
+__all__ = ["hubspot"]
+
+PUSHED = {"staging.webhook_events.payload", "staging.webhook_deliveries.body"}
+UNREDACTED = "SELECT source_id FROM ops.erased_records WHERE redacted_at IS NULL"
+
+
+@pytest.fixture
+def merge(warehouse: str, hubspot: Source) -> Callable[[], SyncResult]:
+    crm = ScriptedCrm({"contacts": {"3": contact(3, "Bo")}})
+    return lambda: merge_webhooks(
+        WebhookRequest(hubspot, "hubspot"),
+        conninfo=warehouse,
+        open_client=crm.open_client,
+    )
+
+
+def odd_events(conn: Connection) -> None:
+    """Events of person 1 that are not ours, or not usable."""
+    deliver(
+        conn,
+        event(1, "contact.propertyHistoryChange", propertyValue=MARK, number=3),
+        event("1 ", propertyValue=MARK, number=4),
+        event(11, propertyValue="Bo", number=5),
+        event(11, "contact.odd", propertyValue="Bo", number=6),
+    )
+    deliver(conn, event([1], "contact.propertyChange", propertyValue=MARK, number=7))
+
+
+def test_events_of_nobody_that_name_the_record_are_redacted(
+    conn: Connection, hubspot: Source, merge: Callable[[], SyncResult]
+) -> None:
+    odd_events(conn)
+    merge()
+    assert places_of(conn, MARK) == PUSHED
+
+    counts = erasing(conn, hubspot)
+
+    assert places_of(conn, MARK) == set()
+    assert counts["staging.webhook_events"] == 3
+    assert counts["staging.webhook_deliveries"] == 2
+    [(body,), _] = rows(conn, "SELECT body FROM staging.webhook_deliveries ORDER BY id")
+    values = [each.get("propertyValue") for each in json.loads(zlib.decompress(body))]
+    assert values == [None, None, "Bo", "Bo"]
+
+
+def test_those_that_come_after_the_erasure_as_well(
+    conn: Connection, hubspot: Source, merge: Callable[[], SyncResult]
+) -> None:
+    erasing(conn, hubspot)
+    deliver(conn, event("1 ", propertyValue=MARK), event(3, propertyValue="Bo"))
+
+    merge()
+
+    assert places_of(conn, MARK) == set()
+    assert places_of(conn, "Bo") >= PUSHED
+
+
+@pytest.mark.parametrize("by", ["merge", "erase", "maintenance"])
+def test_a_kill_between_erasure_and_inbox_is_made_up_for(
+    conn: Connection,
+    hubspot: Source,
+    merge: Callable[[], SyncResult],
+    warehouse: str,
+    by: str,
+) -> None:
+    load = Load(conn, hubspot, hubspot.entities["contacts"])
+    load.write(marked(1), observed=at(1))
+    load.finish()
+    deliver(conn, event(1, propertyValue=MARK), event(3, number=2))
+    merge()
+    entity = hubspot.entities["contacts"]
+    with conn.transaction():
+        erase(conn, Request(entity, "hubspot", ["1"], "request", "cli"))
+    assert places_of(conn, MARK) == PUSHED
+    assert rows(conn, UNREDACTED) == [("1",)]
+
+    if by == "merge":
+        merge()
+    elif by == "erase":
+        erasing(conn, hubspot, "99")
+    else:
+        maintain(MaintenanceRequest([hubspot]), conninfo=warehouse)
+
+    assert places_of(conn, MARK) == set()
+    assert rows(conn, UNREDACTED) == []
+
+
+def test_a_kill_while_the_inbox_is_redacted_is_made_up_for(
+    conn: Connection, hubspot: Source, merge: Callable[[], SyncResult]
+) -> None:
+    deliver(conn, event(1, propertyValue=MARK))
+    merge()
+    entity = hubspot.entities["contacts"]
+    with conn.transaction():
+        erase(conn, Request(entity, "hubspot", ["1"], "request", "cli"))
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        redact_inbox(conn, hubspot, "hubspot", actor="cli", beat=die)
+    assert places_of(conn, MARK) == {"staging.webhook_deliveries.body"}
+    redact_inbox(conn, hubspot, "hubspot", actor="cli")
+
+    assert places_of(conn, MARK) == set()
+
+
+def test_nothing_is_held_while_the_inbox_is_looked_through(
+    conn: Connection, hubspot: Source, merge: Callable[[], SyncResult], warehouse: str
+) -> None:
+    deliver(conn, event(1, propertyValue=MARK))
+    merge()
+    entity = hubspot.entities["contacts"]
+    with conn.transaction():
+        erase(conn, Request(entity, "hubspot", ["1"], "request", "cli"))
+    held: list[int] = []
+
+    def look() -> None:
+        with psycopg.connect(warehouse) as other:
+            found = other.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND database = (SELECT oid FROM pg_database"
+                " WHERE datname = current_database())"
+            ).fetchone()
+        held.append(found[0] if found else -1)
+
+    redact_inbox(conn, hubspot, "hubspot", actor="cli", beat=look)
+
+    assert held == [0, 0]
+
+
+def test_an_id_inside_a_longer_number_is_another() -> None:
+    forgotten = Forgotten([("contacts", "24601")])
+
+    assert forgotten.may_stand_in(b'{"objectId":24601}')
+    assert not forgotten.may_stand_in(b'{"objectId":124601,"eventId":246013}')
+    assert not forgotten.concerns(None, None, {"objectId": 5, "portalId": 24601})
+    assert forgotten.concerns(None, None, {"mergedObjectIds": [7, "24601"]})
+    assert not forgotten.concerns("deals", "24601", {"objectId": 24601})
