@@ -15,8 +15,8 @@ _RECONCILE_DOC = """
 
 Reads each entity whole and compares ids, counts and content hashes with what is here.
 Each difference is listed with its reason in `ops.reconciliation_differences`; the sums
-and the verdict are in `ops.reconciliations`. Differences are merged unless `repair` is
-off. Guards hold: a repair that would delete too much stops and says so.
+and the verdict are in `ops.reconciliations`. Nothing is written, unless `repair` is
+switched on. Guards hold: a repair that would delete too much stops and says so.
 
 A run costs as many requests as a full load of each entity, and up to twice as many
 where very much differs: `python -m crm_warehouse forecast --source {name}` says how
@@ -106,7 +106,7 @@ def _params(source: Source) -> dict[str, Param]:
             description="Only this entity.",
         ),
         "repair": Param(
-            True,
+            False,
             type="boolean",
             title="Repair",
             description="Merge what differs, mark what is gone; off: only list it.",

@@ -148,7 +148,7 @@ def test_the_dags_compare_every_entity_and_sweep_where_that_finds_something() ->
 
     assert set(weekly.task_ids) == {f"reconcile_{each}" for each in HUBSPOT.entities}
     assert set(daily.task_ids) == {"sweep_contacts", "sweep_companies", "sweep_deals"}
-    assert weekly.params["repair"] is True
+    assert weekly.params["repair"] is False
     assert "genius__sweep" not in builders
     assert daily.get_task("sweep_deals").extent == "sweep"
 
