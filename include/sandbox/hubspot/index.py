@@ -40,6 +40,7 @@ class SearchIndex:
         self._live = table.live
         self._clock = clock
         self._by_time = self._sorted()
+        self._by_id = sorted(self.entries)
         #: When it changed, which record, what search shall know of it.
         self._pending: deque[tuple[float, int, Indexed]] = deque()
         table.listeners.append(self._note)
@@ -59,6 +60,8 @@ class SearchIndex:
             if len(due) < _MANY:
                 self._drop_time(key)
                 insort(self._by_time, (entry.modified, key))
+            if key not in self.entries:
+                insort(self._by_id, key)
             self.entries[key] = entry
         if len(due) >= _MANY:
             self._by_time = self._sorted()
@@ -69,11 +72,17 @@ class SearchIndex:
         end = bisect_right(self._by_time, (high, float("inf")))
         return [key for _, key in self._by_time[begin:end]]
 
+    def ids_between(self, low: float, high: float) -> list[int]:
+        """Keys from ``low`` to ``high``, both inclusive, in order."""
+        begin, end = bisect_left(self._by_id, low), bisect_right(self._by_id, high)
+        return self._by_id[begin:end]
+
     def _note(self, move: Move) -> None:
         for key in move.gone:
             # Such records are never found, however late search is.
             self._drop_time(key)
-            self.entries.pop(key, None)
+            if self.entries.pop(key, None) is not None:
+                del self._by_id[bisect_left(self._by_id, key)]
             self.version += 1
         key = move.record.key
         if move.kind == "merge" or key in move.gone:

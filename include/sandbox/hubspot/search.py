@@ -82,7 +82,9 @@ class Search:
         if kept is not None and kept[0] == self._index.version:
             return kept[1]
         groups = query.groups or ((),)
-        found = {key for g in groups for key in self._group(g, text_ids=text_ids)}
+        found = [key for g in groups for key in self._group(g, text_ids=text_ids)]
+        if len(groups) > 1:
+            found = list(set(found))
         keys = self._sorted(found, query.sort, text_ids=text_ids)
         if len(self._found) >= _KEPT:
             self._found.clear()
@@ -97,14 +99,16 @@ class Search:
         ):
             return []
         spans, rest = _spans(filters, MODIFIED[self._entity])
-        keys: Iterable[int] = self._index.entries
-        if spans:
-            keys = self._index.between(*_common(spans))
+        ids: list[Span] = []
         if not text_ids:
-            spans, rest = _spans(rest, "hs_object_id")
-            if spans:
-                low, high = _common(spans)
-                keys = [key for key in keys if low <= key <= high]
+            ids, rest = _spans(rest, "hs_object_id")
+        low, high = _common([*ids, (0, float("inf"))])
+        keys: Iterable[int]
+        if spans:
+            timely = self._index.between(*_common(spans))
+            keys = [key for key in timely if low <= key <= high]
+        else:
+            keys = self._index.ids_between(low, high)
         for condition in rest:
             read = self._reader(condition.name, text_ids=text_ids)
             keys = [key for key in keys if condition.holds(read(key))]
@@ -125,13 +129,15 @@ class Search:
         return read
 
     def _sorted(
-        self, keys: set[int], sort: tuple[str, bool] | None, *, text_ids: bool
+        self, keys: list[int], sort: tuple[str, bool] | None, *, text_ids: bool
     ) -> list[int]:
         """Keys in the order asked for; what has no value comes last."""
         in_order = sorted(keys)
         if sort is None:
             return in_order
         name, descending = sort
+        if name == "hs_object_id" and not text_ids:
+            return in_order[::-1] if descending else in_order
         read = self._reader(name, text_ids=text_ids)
         values = {key: read(key) for key in in_order}
         with_value = [key for key in in_order if values[key] is not None]
