@@ -104,6 +104,7 @@ class OAuthTokens:
         self._lock = threading.Lock()
         self._token: AccessToken | None = None
         self._ends_at = self._renew_at = 0.0
+        self._is_refused = False
         self._refusal: str | None = None
 
     def current(self) -> str:
@@ -113,11 +114,21 @@ class OAuthTokens:
             AuthenticationError: A person must authorise the app again, or correct it.
             TransientSourceError: The source does not answer as it should just now.
         """
-        with self._lock:
+        token = self._token
+        is_good = token is not None and not self._is_refused
+        is_good = is_good and time.monotonic() < self._ends_at
+        # While one thread renews it, the others go on with a token that is still good:
+        # requests that were granted and wait come in a crowd, above the quota.
+        if not self._lock.acquire(blocking=not is_good):
+            assert token is not None  # noqa: S101  it is good
+            return token.text
+        try:
             if self._token is None or time.monotonic() >= self._renew_at:
                 self._renew()
             assert self._token is not None  # noqa: S101  _renew sets it, or raises
             return self._token.text
+        finally:
+            self._lock.release()
 
     def renew(self, refused: str, refusals: int) -> bool:
         """Hear that the source refused a token (401); the next one is another.
@@ -135,7 +146,7 @@ class OAuthTokens:
             if self._token is not None and self._token.text == refused:
                 if time.monotonic() < self._ends_at:
                     most = 1
-                self._renew_at = 0.0
+                self._renew_at, self._is_refused = 0.0, True
             return refusals <= most
 
     def _renew(self) -> None:
@@ -152,7 +163,7 @@ class OAuthTokens:
             # What a person must mend is not asked again by each thread.
             self._refusal = str(error)
             raise
-        self._token = token
+        self._token, self._is_refused = token, False
         self._ends_at = begun + token.seconds_left
         self._renew_at = self._ends_at - min(
             _MOST_EARLY_SECONDS, token.seconds_left / 10
