@@ -161,7 +161,9 @@ def _prepare(crm: Crm, one_moment: int, latency: float, jitter: float) -> None:
     crm.move(ENTITY, "stamp", one_moment)
     crm.fault("latency", seconds=latency, jitter=jitter)
     for kind, options in _KINDS:
-        crm.fault(kind, probability=FAULTS / len(_KINDS), **options)
+        # Not for tokens: whose new refresh token is lost must authorise the app again.
+        share = FAULTS / len(_KINDS)
+        crm.fault(kind, path="/crm/*", probability=share, **options)
 
 
 def _sources(folder: Path) -> Path:
