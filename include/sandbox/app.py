@@ -135,6 +135,7 @@ def _decide(system: System, request: Request) -> Reply:
         return Reply(error_answer(413, "the body is too large"))
     refusal = admit_all(quotas, now)
     if refusal is not None:
+        system.log.refuse(refusal.quota)
         return Reply(system.refuse_quota(request, refusal), refused=True)
     return _answer(system, request)
 

@@ -40,7 +40,8 @@ class RequestLog:
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque(maxlen=_KEPT)
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._total = self._refused = 0
+        self._total = 0
+        self._refused: Counter[str] = Counter()
         self._arrivals: dict[str, SlidingWindow] = {}
         self._most: Counter[str] = Counter()
 
@@ -57,13 +58,16 @@ class RequestLog:
         count = arrivals.count(now, window_seconds)
         self._most[quota] = max(self._most[quota], count)
 
+    def refuse(self, quota: str) -> None:
+        """Count a request that this quota refused."""
+        self._refused[quota] += 1
+
     def answer(self, route: str, entry: Entry) -> None:
         """Count an answer under its route, e.g. ``GET /genius/v1/prospects/{id}``."""
         status = "reset" if entry.status is None else str(entry.status)
         self.entries.append(entry)
         self._counts[route, status] += 1
         self._total += 1
-        self._refused += entry.refused
 
     def statistics(self, limit: Limit) -> dict[str, Any]:
         """JSON object of all counts since the last clearing."""
@@ -72,7 +76,8 @@ class RequestLog:
             by_route.setdefault(route, {})[status] = count
         return {
             "requests": self._total,
-            "refused": self._refused,
+            "refused": self._refused.total(),
+            "refused_by": dict(self._refused),
             "by_route": by_route,
             "window_seconds": limit.per_seconds,
             "max_in_window": self._most[MAIN],

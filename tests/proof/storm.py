@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from include.sandbox.crm import Crm
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
@@ -150,6 +152,22 @@ class _OAuthLine(CommandLine):
         }
 
 
+def _let_index(crm: Crm) -> None:
+    """Have the search know every record: it takes them in when it is asked.
+
+    That takes half a second, twice, in which it answers nobody: not what a client of a
+    CRM that has been there for years would meet.
+    """
+    for pause in (0.0, LAG_SECONDS):
+        time.sleep(pause)
+        requests.post(
+            f"{crm.base_url}/crm/v3/objects/{ENTITY}/search",
+            json={},
+            headers={"Authorization": f"Bearer {crm.token}"},
+            timeout=60.0,
+        ).raise_for_status()
+
+
 def _prepare(crm: Crm, one_moment: int, latency: float, jitter: float) -> None:
     crm.configure(
         index_lag_seconds=LAG_SECONDS,
@@ -159,6 +177,7 @@ def _prepare(crm: Crm, one_moment: int, latency: float, jitter: float) -> None:
         },
     )
     crm.move(ENTITY, "stamp", one_moment)
+    _let_index(crm)
     crm.fault("latency", seconds=latency, jitter=jitter)
     for kind, options in _KINDS:
         # Not for tokens: whose new refresh token is lost must authorise the app again.
@@ -219,7 +238,7 @@ def run(contacts: int, one_moment: int, latency: float, jitter: float) -> None:
         )
         crm.clear_faults()
         different = compare_all(conninfo, crm, ENTITY)
-        refused = crm.stats()["refused"]
+        refused = crm.stats()["refused_by"]
         tokens = crm.admin("GET", "/oauth")["refreshes"]
     uses = {each.quota: watch.use(each) for each in (GENERAL, SEARCHES)}
     for load in loads:
@@ -244,17 +263,17 @@ def _check(
     full: Load,
     uses: dict[str, Use],
     *,
-    refused: int,
+    refused: dict[str, int],
     struck: int,
     tokens: int,
 ) -> None:
     best = max(use.share for use in uses.values())
     for name, use in uses.items():
         print(f"{name}: {use.share:.1%} used, at most {use.most} in a window")
-    print(f"{refused} requests refused, {struck} met a fault, {tokens} tokens")
+    print(f"{refused or 'no'} requests refused, {struck} met a fault, {tokens} tokens")
     print(f"memory grew by {full.growth:.0f} MB after a fifth of the full load")
     if refused:
-        report.fail([f"{refused} requests were above a quota"])
+        report.fail([f"requests were above a quota: {refused}"])
     if best < LEAST_USE:
         report.fail([f"of no quota as much as {LEAST_USE:.0%} was used"])
     if full.growth > GROWTH_MB:

@@ -15,6 +15,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class TokenSource(Protocol):
     """Gives the token to be sent now; for many threads."""
 
+    def ready(self) -> None:
+        """Renew a token that will end soon; see :meth:`Auth.ready`."""
+
     def current(self) -> str:
         """The token.
 
@@ -31,6 +34,13 @@ class TokenSource(Protocol):
 
 class Auth(Protocol):
     """Gives the header fields that prove who we are."""
+
+    def ready(self) -> None:
+        """Renew what will end soon: before a request is granted, not behind it.
+
+        Raises:
+            CrmWarehouseError: That cannot be had just now, or not at all.
+        """
 
     def headers_for(self, url: str) -> dict[str, str]:
         """Header fields for a request to ``url``.
@@ -73,6 +83,10 @@ class BearerAuth:
         self._origin = origin_of(base_url)
         self._tokens = _Unchanging(token) if isinstance(token, str) else token
 
+    def ready(self) -> None:
+        """Renew the token that will end soon; see :class:`Auth`."""
+        self._tokens.ready()
+
     def headers_for(self, url: str) -> dict[str, str]:
         """The field with the token; see :class:`Auth`."""
         if origin_of(url) != self._origin:
@@ -109,6 +123,9 @@ class _Unchanging:
                 "letters beyond ASCII: store the API key again"
             )
         self._token = token
+
+    def ready(self) -> None:
+        """It never ends by itself."""
 
     def current(self) -> str:
         return self._token

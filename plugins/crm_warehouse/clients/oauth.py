@@ -107,6 +107,18 @@ class OAuthTokens:
         self._is_refused = False
         self._refusal: str | None = None
 
+    def ready(self) -> None:
+        """Renew the token whose time has come; see :class:`TokenSource`."""
+        # While one thread renews it, the others go on with a token that is still good:
+        # requests that were granted and wait come in a crowd, above the quota.
+        if not self._lock.acquire(blocking=not self._is_good()):
+            return
+        try:
+            if self._token is None or time.monotonic() >= self._renew_at:
+                self._renew()
+        finally:
+            self._lock.release()
+
     def current(self) -> str:
         """The token to send now.
 
@@ -114,21 +126,15 @@ class OAuthTokens:
             AuthenticationError: A person must authorise the app again, or correct it.
             TransientSourceError: The source does not answer as it should just now.
         """
-        token = self._token
-        is_good = token is not None and not self._is_refused
-        is_good = is_good and time.monotonic() < self._ends_at
-        # While one thread renews it, the others go on with a token that is still good:
-        # requests that were granted and wait come in a crowd, above the quota.
-        if not self._lock.acquire(blocking=not is_good):
-            assert token is not None  # noqa: S101  it is good
-            return token.text
-        try:
-            if self._token is None or time.monotonic() >= self._renew_at:
-                self._renew()
-            assert self._token is not None  # noqa: S101  _renew sets it, or raises
-            return self._token.text
-        finally:
-            self._lock.release()
+        # One that will end soon is left alone: who asks has been granted a request.
+        if not self._is_good():
+            self.ready()
+        assert self._token is not None  # noqa: S101  ready sets it, or raises
+        return self._token.text
+
+    def _is_good(self) -> bool:
+        is_usable = self._token is not None and not self._is_refused
+        return is_usable and time.monotonic() < self._ends_at
 
     def renew(self, refused: str, refusals: int) -> bool:
         """Hear that the source refused a token (401); the next one is another.

@@ -206,7 +206,7 @@ class RequestPath:
         knows whether anybody may ask.
         """
         with contextlib.suppress(TransientSourceError):
-            self._auth.headers_for(self._base_url)
+            self._auth.ready()
 
     def _answered(self) -> None:
         self._gate.tally.answered()

@@ -30,13 +30,16 @@ class Story(RecordingGate):
 
     def headers_for(self, url: str) -> dict[str, str]:
         assert origin_of(url)
+        self.ready()
+        return {"Authorization": "Bearer t"}
+
+    def ready(self) -> None:
         if not self.is_fresh:
             failure = self.failures.pop(0)
             self.events.append("refresh" if failure is None else "no token")
             if failure is not None:
                 raise failure
             self.is_fresh = True
-        return {"Authorization": "Bearer t"}
 
     def renew(self, headers: Mapping[str, str], refusals: int) -> bool:
         return False

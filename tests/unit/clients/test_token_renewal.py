@@ -68,12 +68,24 @@ def test_who_does_not_renew_does_not_wait(clock: list[float]) -> None:
 
     clock[0] += 95.0  # due, but good for another five seconds
     with ThreadPoolExecutor(1) as pool:
-        renewing = pool.submit(tokens.current)
+        renewing = pool.submit(tokens.ready)
         assert store.asked.wait(PATIENCE_SECONDS)
+        tokens.ready()
         assert tokens.current() == "token-1"
         store.may_give.set()
-        assert renewing.result(PATIENCE_SECONDS) == "token-2"
+        renewing.result(PATIENCE_SECONDS)
     assert tokens.current() == "token-2"
+
+
+def test_who_was_granted_a_request_sends_what_is_still_good(clock: list[float]) -> None:
+    store = Store()
+    tokens = OAuthTokens(SETTINGS, store, NoTransport())
+    tokens.ready()
+
+    clock[0] += 95.0  # became due while it waited for the grant
+
+    assert tokens.current() == "token-1"
+    assert not store.asked.is_set()
 
 
 @pytest.mark.parametrize("is_refused", [False, True])

@@ -290,6 +290,7 @@ def test_the_quota_of_searches_is_theirs_alone(hubspot):
         "search_quota": 3,
         "daily_quota": 4,
     }
+    assert stats["refused_by"] == {"search_quota": 1}
 
 
 def test_searches_count_in_the_quota_of_all_but_refused_ones_in_none(hubspot):
