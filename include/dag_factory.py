@@ -27,7 +27,7 @@ from crm_warehouse.operators.retry import RETRIES, SyncRetryPolicy
 from crm_warehouse.operators.sync import SyncOperator
 from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSensor
 from crm_warehouse.source_files import load_source
-from crm_warehouse.spec import GUARDS, MODES, Entity, Source
+from crm_warehouse.spec import GUARDS, MODES, Entity, Source, Via
 from include.dag_docs import (
     GUARD_WORDS,
     REPROCESS_DOC,
@@ -107,6 +107,9 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
             continue
         for entity in source.entities.values():
             builders[entity.dag_id] = partial(_entity_dag, source, entity)
+            if entity.database is not None:
+                dag_id = entity.dag_id_via("database")
+                builders[dag_id] = partial(_entity_dag, source, entity, "database")
         if source.webhooks:
             dag_id = f"{source.name}__webhooks"
             builders[dag_id] = partial(_webhooks_dag, dag_id, source)
@@ -130,13 +133,14 @@ def _load_new(path: Path, known: Collection[str]) -> Source:
     return source
 
 
-def _entity_dag(source: Source, entity: Entity) -> DAG:
+def _entity_dag(source: Source, entity: Entity, via: Via = "api") -> DAG:
     table = f"warehouse.{entity.into}"
+    origin = source.title if via == "api" else f"{source.title}'s {via}"
     with DAG(
-        entity.dag_id,
-        description=f"{source.title}: {entity.name} into {table}",
+        entity.dag_id_via(via),
+        description=f"{origin}: {entity.name} into {table}",
         doc_md=entity_doc(source, entity),
-        schedule=_schedule(entity),
+        schedule=_schedule(*entity.crons(via)),
         catchup=False,
         allowed_run_types=RUN_TYPES,
         max_active_runs=1,
@@ -148,6 +152,7 @@ def _entity_dag(source: Source, entity: Entity) -> DAG:
             task_id="sync",
             source=source,
             entity=entity,
+            via=via,
             owner=source.owner,
             pool=source.pool,
             retries=RETRIES,
@@ -353,8 +358,8 @@ def _assets(*entities: Entity) -> list[Asset]:
     return [Asset(f"warehouse.{table}", f"{root}/{table}") for table in tables]
 
 
-def _schedule(entity: Entity) -> MultipleCronTriggerTimetable | None:
-    crons = [cron for cron in (entity.schedule, entity.full_schedule) if cron]
+def _schedule(*given: str | None) -> MultipleCronTriggerTimetable | None:
+    crons = [cron for cron in given if cron]
     if not crons:
         return None
     # One timetable and no start date: a DAG seen for the first time waits for its next

@@ -128,6 +128,32 @@ class Deletes:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseWay:
+    """How an entity is read from the source's own database.
+
+    Attributes:
+        table: Table whose rows are its records.
+        schedule: Cron of incremental runs (UTC), or None.
+        full_schedule: Cron of full runs (UTC), or None.
+    """
+
+    table: str
+    schedule: str | None = None
+    full_schedule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvWay:
+    """How an entity is read from files that people or programs export.
+
+    Attributes:
+        columns: Key of a record -> headers under which files may have it.
+    """
+
+    columns: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     """One kind of record of one source, and the unified table it fills.
 
@@ -155,6 +181,8 @@ class Entity:
         merged_ids: Places where a record names those that were merged into it.
         created_param: Searched property for "created", by which a full load may be
             split into lanes; None: its list is walked.
+        database: How it is read from the source's database, or None.
+        csv: How it is read from files, or None.
     """
 
     source: str
@@ -177,6 +205,8 @@ class Entity:
     sensitive: bool = False
     merged_ids: tuple[Path, ...] = ()
     created_param: str | None = None
+    database: DatabaseWay | None = None
+    csv: CsvWay | None = None
 
     def views(self) -> "list[Entity]":
         """The entity as each unified table sees it: ``also``'s first, ``into`` last.
@@ -200,9 +230,26 @@ class Entity:
         return f"{self.source}_{self.name}"
 
     @property
+    def vias(self) -> tuple[Via, ...]:
+        """Ways in that it has."""
+        has = {"api": True, "database": self.database, "csv": self.csv}
+        return tuple(via for via in VIAS if has[via])
+
+    def crons(self, via: Via) -> tuple[str | None, str | None]:
+        """Crons of incremental and of full runs by a way in."""
+        if via == "database" and self.database is not None:
+            return self.database.schedule, self.database.full_schedule
+        return (self.schedule, self.full_schedule) if via == "api" else (None, None)
+
+    @property
     def dag_id(self) -> str:
         """Contract name of the DAG that loads this entity through the API."""
-        return f"{self.source}__{self.name}"
+        return self.dag_id_via("api")
+
+    def dag_id_via(self, via: Via) -> str:
+        """Contract name of the DAG that loads this entity by a way in."""
+        dag_id = f"{self.source}__{self.name}"
+        return dag_id if via == "api" else f"{dag_id}__{via}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +281,7 @@ class Source:
         sweep_schedule: Cron of sweeps for what no list shows as changed (UTC).
         in_flight: Requests of one load that may be sent and not answered yet.
         account_path: Path that tells of the account, its time zone above all, or None.
+        database_connection: Airflow connection id of its database.
     """
 
     name: str
@@ -258,6 +306,7 @@ class Source:
     sweep_schedule: str = "30 0 * * *"
     in_flight: int = 1
     account_path: str | None = None
+    database_connection: str = ""
 
     @property
     def overlap(self) -> timedelta:

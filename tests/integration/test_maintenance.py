@@ -41,7 +41,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def heal(house: House, *, whole: bool = False, in_place: bool = True) -> Report:
     def access_of(_: Source) -> Access:
-        return Access(house.open_client, WebhookOwner(portal_id=None, app_id=None))
+        return Access(
+            lambda _: house.open_client, WebhookOwner(portal_id=None, app_id=None)
+        )
 
     return maintain(
         MaintenanceRequest([house.source], whole=whole),
@@ -427,7 +429,9 @@ class TestStaleJobs:
         die(house)
         [stale] = heal(house, in_place=False).due
         house.sync("prospects")
-        access = Access(house.open_client, WebhookOwner(portal_id=None, app_id=None))
+        access = Access(
+            lambda _: house.open_client, WebhookOwner(portal_id=None, app_id=None)
+        )
 
         with pytest.raises(FencedError, match="not to be resumed any more"):
             stale.load(access, conninfo=house.conninfo)

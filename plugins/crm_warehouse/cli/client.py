@@ -4,16 +4,19 @@ from crm_warehouse.cli.connection import find
 from crm_warehouse.clients import registry
 from crm_warehouse.clients.interface import ClientFactory
 from crm_warehouse.clients.oauth import TokenStore
-from crm_warehouse.spec import Source
+from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.spec import Source, Via
 
 
-def client_factory(source: Source) -> ClientFactory:
-    """What builds the source's client around a gate.
+def client_factory(source: Source, via: Via = "api") -> ClientFactory:
+    """What builds the client of a way into a source around a gate.
 
     Raises:
         ConfigurationError: The connection is missing, or has no password or URL; with
             OAuth also the warehouse's, which keeps the tokens.
     """
+    if via != "api":
+        raise ConfigurationError(f"{source.name} is loaded by api only")
     return registry.client_factory(source, find(source.connection), _token_store)
 
 

@@ -3,6 +3,7 @@
 import json
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.connection import find
@@ -34,7 +35,8 @@ def run(words: Namespace) -> int:
 
 
 def _access(source: Source) -> Access:
-    return Access(client_factory(source), webhook_owner(find(source.connection)))
+    owner = webhook_owner(find(source.connection))
+    return Access(partial(client_factory, source), owner)
 
 
 def _table(acts: Sequence[Act]) -> str:

@@ -30,7 +30,7 @@ def _load(words: Namespace, attempt: Attempt) -> SyncResult:
         source_system=request.source_system, entity=attempt.entity, mode=request.mode
     )
     conninfo = warehouse_conninfo()
-    open_client = client_factory(request.source)
+    open_client = client_factory(request.source, request.via)
     check_tables(conninfo)
     attempt.conninfo = conninfo
 

@@ -60,7 +60,7 @@ class QuotaGate:
         conninfo: Warehouse; the gate keeps one connection of its own, because the
             client asks from threads of its own while a chunk is being written.
         source_system: Account whose quotas count.
-        quotas: Its limits.
+        quotas: Its limits; None: of an API that this job does not ask.
         stop: Ends every wait.
         asker: Entity that shares the quotas with the others; ``webhooks``: a merge,
             which may use what is kept for it.
@@ -72,7 +72,7 @@ class QuotaGate:
         self,
         conninfo: str,
         source_system: str,
-        quotas: Sequence[Quota],
+        quotas: Sequence[Quota] | None,
         stop: threading.Event,
         *,
         asker: str,
@@ -95,9 +95,10 @@ class QuotaGate:
             application_name="crm_warehouse gate",
             options=with_options(conninfo, "-c synchronous_commit=off"),
         )
-        self._save(quotas, webhook_share)
+        if quotas is not None:
+            self._save(quotas, webhook_share)
         told = self._conn.execute(query("told_limits"), self._names).fetchall()
-        self._lessons = Lessons(quotas, dict(told))
+        self._lessons = Lessons(quotas or (), dict(told))
         row = self._conn.execute("SELECT clock_timestamp()").fetchone()
         assert row is not None  # noqa: S101  a SELECT without FROM returns one row
         self._ahead: timedelta = row[0] - datetime.now(UTC)

@@ -26,7 +26,7 @@ from crm_warehouse.errors import (
     CrmWarehouseError,
     FencedError,
 )
-from crm_warehouse.spec import Source
+from crm_warehouse.spec import Source, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Access:
     """What a load needs to reach its source.
 
     Attributes:
-        open_client: Builds the client around the job's gate.
+        open_way: For a way in, what builds the client around the job's gate.
         webhook_owner: ``portal_id`` and ``app_id`` that events must name, if any.
     """
 
-    open_client: ClientFactory
+    open_way: Callable[[Via], ClientFactory]
     webhook_owner: WebhookOwner
 
 
@@ -83,7 +83,6 @@ class Due:
         """
         options: dict[str, Any] = {
             "conninfo": conninfo,
-            "open_client": access.open_client,
             "max_wait_seconds": max_wait_seconds,
             "progress": progress,
         }
@@ -94,8 +93,9 @@ class Due:
                 triggered_by=triggered_by,
                 **access.webhook_owner,
             )
-            return merge_webhooks(merge, **options)
-        return run_sync(self._request(conninfo, triggered_by), **options)
+            return merge_webhooks(merge, open_client=access.open_way("api"), **options)
+        request = self._request(conninfo, triggered_by)
+        return run_sync(request, open_client=access.open_way(request.via), **options)
 
     def _request(self, conninfo: str, triggered_by: str) -> SyncRequest:
         entity = self.source.entities.get(self.entity)

@@ -92,9 +92,10 @@ def check(request: SyncRequest) -> None:
         )
     if request.since is not None and request.since.tzinfo is None:
         raise ConfigurationError("since needs a time zone, e.g. 2026-01-31T00:00:00Z")
-    if request.via != "api":
+    if request.via not in request.entity.vias:
         raise ConfigurationError(
-            f"{request.source.name} {request.entity.name} is loaded by api only"
+            f"{request.source.name} {request.entity.name} is not loaded by"
+            f" {request.via}; by {', '.join(request.entity.vias)} only"
         )
 
 
@@ -171,10 +172,12 @@ class _SyncRun(JobRun):
     ) -> Job:
         stop = threading.Event()
         request = self._request
+        by_api = request.via == "api"
         quota = QuotaGate(
             conninfo,
             request.source_system,
-            request.source.quotas,
+            # Quotas are of the API: nothing is asked of them here, and they stay.
+            request.source.quotas if by_api else None,
             stop,
             asker=request.entity_type,
             webhook_share=request.source.webhook_share,
@@ -182,7 +185,7 @@ class _SyncRun(JobRun):
         )
         gate = self.open_gate(quota, request.source)
         with closing(gate), closing(open_client(gate)) as client:
-            if request.source.account_path is not None:
+            if by_api and request.source.account_path is not None:
                 learn_time_zone(self._conn, self.job, quota, client, stop)
             schema_changes.watch(self._conn, self.job, request.entity, client, stop)
             mapping, loader, seen = self._tools()
@@ -200,7 +203,7 @@ class _SyncRun(JobRun):
                 self.note,
                 stop,
                 self.tally,
-                in_flight=request.source.in_flight,
+                in_flight=request.source.in_flight if by_api else 1,
             )
             self.job = reader.read()
             absences = Absences([], [])

@@ -1,5 +1,6 @@
 """The tasks that wait until something is stuck, heal it, and take up stale jobs."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
@@ -195,6 +196,7 @@ class RecoverOperator(LoadOperator):
         from crm_warehouse.hooks.conversion import plain_connection
         from crm_warehouse.hooks.registry import hook_of
         from crm_warehouse.hooks.warehouse import WarehouseHook
+        from crm_warehouse.hooks.ways import client_factory
 
         hook = hook_of(self.source)
         owner = webhook_owner(plain_connection(hook, self.source.connection))
@@ -204,7 +206,7 @@ class RecoverOperator(LoadOperator):
             due = Due(self.source, self.entity, "", key="", job_id=self._job_id())
         try:
             return due.load(
-                Access(hook.client_factory(self.source), owner),
+                Access(partial(client_factory, self.source), owner),
                 conninfo=WarehouseHook().conninfo(),
                 triggered_by="airflow",
                 max_wait_seconds=MAX_WAIT_SECONDS,

@@ -11,7 +11,7 @@ from crm_warehouse.operators.settings import (
     parse_override,
     parse_since,
 )
-from crm_warehouse.spec import Entity, Mode, Source
+from crm_warehouse.spec import Entity, Mode, Source, Via
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 class SyncOperator(LoadOperator):
-    """Load one entity through the source's API.
+    """Load one entity by one way in.
 
     Args:
         source: Definition of the source.
         entity: Entity of that source.
+        via: Way in; one with crons of its own where it is not the API.
         mode: ``incremental``, ``full`` or ``replay``. A scheduled incremental run
             becomes a full one when the entity's full schedule says so.
         since: ISO 8601 start of the window instead of the watermark, or empty.
@@ -41,6 +42,7 @@ class SyncOperator(LoadOperator):
         *,
         source: Source,
         entity: Entity,
+        via: Via = "api",
         mode: str = "{{ params.mode }}",
         since: str = "{{ params.since or '' }}",
         batch_size: str = "{{ params.batch_size or '' }}",
@@ -50,6 +52,7 @@ class SyncOperator(LoadOperator):
         super().__init__(**kwargs)
         self.source = source
         self.entity = entity
+        self.via = via
         self.mode = mode
         self.since = since
         self.batch_size = batch_size
@@ -63,14 +66,14 @@ class SyncOperator(LoadOperator):
         """
         # Imported here: this module is imported whenever a DAG file is parsed.
         from crm_warehouse.engine.sync import run_sync
-        from crm_warehouse.hooks.registry import hook_of
         from crm_warehouse.hooks.warehouse import WarehouseHook
+        from crm_warehouse.hooks.ways import client_factory
 
         request = self._request(context)
         return run_sync(
             request,
             conninfo=WarehouseHook().conninfo(),
-            open_client=hook_of(self.source).client_factory(self.source),
+            open_client=client_factory(self.source, self.via),
             max_wait_seconds=MAX_WAIT_SECONDS,
             max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,
@@ -86,6 +89,7 @@ class SyncOperator(LoadOperator):
             entity=self.entity,
             source_system=self.source.name,
             mode=mode,
+            via=self.via,
             since=parse_since(self.since, mode),
             batch_size=parse_batch_size(self.batch_size, self.source.paging.max_size),
             override=parse_override(self.override),
@@ -101,7 +105,7 @@ class SyncOperator(LoadOperator):
     def _mode(self, context: "Context") -> Mode:
         mode = parse_mode(self.mode)
         dag_run = context["dag_run"]
-        cron = self.entity.full_schedule
+        cron = self.entity.crons(self.via)[1]
         if dag_run.run_type != "scheduled" or cron is None or mode != "incremental":
             return mode
         assert dag_run.logical_date is not None  # noqa: S101 - scheduled runs have one

@@ -188,6 +188,10 @@ class SourceSchema(StrictSchema):
         attribute="account_path",
         default=None,
     )
+    database_connection = values.name(
+        "Airflow connection of the source's database. Absent: <source>_database.",
+        default="",
+    )
     webhooks = Flag("Whether the source announces changes by webhook.", default=False)
     webhook_share = Number(
         "Share of each quota of every kind of request that only merges of webhooks may "
@@ -242,6 +246,7 @@ class SourceSchema(StrictSchema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Source:
         name = data.pop("source")
+        data["database_connection"] = data["database_connection"] or f"{name}_database"
         if not data["webhooks"]:
             data["webhook_share"] = 0.0
         entities = {
