@@ -171,13 +171,21 @@ def _let_index(crm: Crm) -> None:
 def _prepare(crm: Crm, one_moment: int, latency: float, jitter: float) -> None:
     crm.configure(
         index_lag_seconds=LAG_SECONDS,
-        **{
-            each.quota: {"requests": each.requests, "per_seconds": each.seconds}
-            for each in (GENERAL, SEARCHES)
-        },
+        **{each.quota: {"enabled": False} for each in (GENERAL, SEARCHES)},
     )
     crm.move(ENTITY, "stamp", one_moment)
     _let_index(crm)
+    crm.admin("DELETE", "/stats")
+    crm.configure(
+        **{
+            each.quota: {
+                "requests": each.requests,
+                "per_seconds": each.seconds,
+                "enabled": True,
+            }
+            for each in (GENERAL, SEARCHES)
+        },
+    )
     crm.fault("latency", seconds=latency, jitter=jitter)
     for kind, options in _KINDS:
         # Not for tokens: whose new refresh token is lost must authorise the app again.
