@@ -105,7 +105,7 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
             dag_id = f"{stem}__configuration_error"
             builders[dag_id] = partial(_broken_dag, dag_id, path.name, error.problems)
             continue
-        for entity in source.entities.values():
+        for entity in source.all_entities.values():
             builders[entity.dag_id] = partial(_entity_dag, source, entity)
             if entity.database is not None:
                 dag_id = entity.dag_id_via("database")
@@ -125,7 +125,7 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
 
 def _load_new(path: Path, known: Collection[str]) -> Source:
     source = load_source(path)
-    if any(entity.dag_id in known for entity in source.entities.values()):
+    if any(entity.dag_id in known for entity in source.all_entities.values()):
         raise ConfigurationError(
             f"{path.name}: source '{source.name}' is defined in another file already; "
             "give it another name"
@@ -186,7 +186,7 @@ def _reconcile_builders(source: Source) -> dict[str, Builder]:
 
     dag_id = f"{source.name}__reconcile"
     found = {dag_id: partial(reconcile_dag, dag_id, source, dags, tasks)}
-    if any(entity.is_swept for entity in source.entities.values()):
+    if any(entity.is_swept for entity in source.all_entities.values()):
         dag_id = f"{source.name}__sweep"
         found[dag_id] = partial(sweep_dag, dag_id, source, dags, tasks)
     return dict(found)
@@ -292,7 +292,7 @@ def _reprocess_dag(sources: tuple[Source, ...]) -> DAG:
             "entity": Param(
                 ALL,
                 type="string",
-                enum=[ALL, *sorted({name for s in sources for name in s.entities})],
+                enum=[ALL, *sorted({name for s in sources for name in s.all_entities})],
                 title="Entity",
                 description="Only this entity; the source must be chosen too.",
             ),
@@ -330,7 +330,7 @@ def _recover_dag(dag_id: str, source: Source) -> DAG:
             ),
             "entity": Param(
                 type="string",
-                enum=[*source.entities, *(["webhooks"] if source.webhooks else [])],
+                enum=[*source.all_entities, *(["webhooks"] if source.webhooks else [])],
                 title="Entity",
                 description="Entity of the job; webhooks: merge what waits.",
             ),
@@ -345,7 +345,7 @@ def _recover_dag(dag_id: str, source: Source) -> DAG:
             retries=RETRIES,
             retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
-            outlets=_assets(*source.entities.values()),
+            outlets=_assets(*source.all_entities.values()),
             **AFTER_A_KILL,
         )
     return dag
@@ -370,6 +370,7 @@ def _schedule(*given: str | None) -> MultipleCronTriggerTimetable | None:
 
 
 def _params(source: Source) -> dict[str, Param]:
+    most = max(each.paging.max_size for each in (source, *source.profiles.values()))
     return {
         "mode": Param(
             "incremental",
@@ -395,11 +396,11 @@ def _params(source: Source) -> dict[str, Param]:
             None,
             type=["null", "integer"],
             minimum=1,
-            maximum=source.paging.max_size,
+            maximum=most,
             title="Batch size",
             description="Records asked for per request; empty: "
             f"{source.paging.size} unless the configuration says otherwise. "
-            f"This API allows {source.paging.max_size} at most.",
+            f"This API allows {most} at most.",
         ),
         "override": Param(
             [],

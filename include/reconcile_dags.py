@@ -57,7 +57,7 @@ def reconcile_dag(
         tags={source.name, "reconcile", "crm"},
         **dags,
     ) as dag:
-        for entity in source.entities.values():
+        for entity in source.all_entities.values():
             ReconcileOperator(
                 task_id=f"reconcile_{entity.name}",
                 source=source,
@@ -77,7 +77,7 @@ def sweep_dag(dag_id: str, source: Source, dags: Arguments, tasks: ArgumentsOf) 
         tags={source.name, "reconcile", "crm"},
         **dags,
     ) as dag:
-        for entity in source.entities.values():
+        for entity in source.all_entities.values():
             if entity.is_swept:
                 ReconcileOperator(
                     task_id=f"sweep_{entity.name}",
@@ -101,7 +101,7 @@ def _params(source: Source) -> dict[str, Param]:
         "entity": Param(
             ALL,
             type="string",
-            enum=[ALL, *source.entities],
+            enum=[ALL, *source.all_entities],
             title="Entity",
             description="Only this entity.",
         ),

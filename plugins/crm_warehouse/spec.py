@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
+from crm_warehouse.errors import ConfigurationError
+
 #: One step of a path into a record: a key, or a position in a list.
 Step = str | int
 Path = tuple[Step, ...]
@@ -282,6 +284,8 @@ class Source:
         in_flight: Requests of one load that may be sent and not answered yet.
         account_path: Path that tells of the account, its time zone above all, or None.
         database_connection: Airflow connection id of its database.
+        profile: Which of its profiles this is; empty: the source's own API.
+        profiles: Other APIs of the same source, each as a whole source.
     """
 
     name: str
@@ -307,6 +311,17 @@ class Source:
     in_flight: int = 1
     account_path: str | None = None
     database_connection: str = ""
+    profile: str = ""
+    profiles: "dict[str, Source]" = field(default_factory=dict)
+
+    @property
+    def all_entities(self) -> dict[str, Entity]:
+        """Entities that it or any of its profiles has: each has its DAG."""
+        found = dict(self.entities)
+        for profile in self.profiles.values():
+            for name, entity in profile.entities.items():
+                found.setdefault(name, entity)
+        return found
 
     @property
     def overlap(self) -> timedelta:
@@ -324,8 +339,28 @@ class Source:
         return [each for each in self.entities.values() if "read" in each.endpoints]
 
     def entity(self, name: str) -> Entity | None:
-        """Entity by contract name or alias, or None."""
-        for entity in self.entities.values():
+        """Entity by contract name or alias, of any profile; or None."""
+        for entity in self.all_entities.values():
             if name == entity.name or name in entity.aliases:
                 return entity
         return None
+
+
+def with_profile(source: Source, name: str) -> Source:
+    """The source as one of its profiles has it.
+
+    Args:
+        source: As its file has it.
+        name: The profile; empty: the source's own API.
+
+    Raises:
+        ConfigurationError: It has no such profile.
+    """
+    if not name:
+        return source
+    if name not in source.profiles:
+        known = ", ".join(source.profiles) or "none"
+        raise ConfigurationError(
+            f"source {source.name}: there is no profile {name!r}; known: {known}"
+        )
+    return source.profiles[name]

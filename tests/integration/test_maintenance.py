@@ -42,7 +42,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def heal(house: House, *, whole: bool = False, in_place: bool = True) -> Report:
     def access_of(_: Source) -> Access:
         return Access(
-            lambda _: house.open_client, WebhookOwner(portal_id=None, app_id=None)
+            house.source,
+            lambda _: house.open_client,
+            WebhookOwner(portal_id=None, app_id=None),
         )
 
     return maintain(
@@ -430,7 +432,9 @@ class TestStaleJobs:
         [stale] = heal(house, in_place=False).due
         house.sync("prospects")
         access = Access(
-            lambda _: house.open_client, WebhookOwner(portal_id=None, app_id=None)
+            house.source,
+            lambda _: house.open_client,
+            WebhookOwner(portal_id=None, app_id=None),
         )
 
         with pytest.raises(FencedError, match="not to be resumed any more"):

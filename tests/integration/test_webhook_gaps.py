@@ -70,7 +70,9 @@ def announce(house: House, action: str, ids: list[Any]) -> None:
 def heal(house: House, *, in_place: bool = False) -> Report:
     def access_of(_: Any) -> Access:
         return Access(
-            lambda _: house.open_client, WebhookOwner(portal_id=None, app_id=None)
+            house.source,
+            lambda _: house.open_client,
+            WebhookOwner(portal_id=None, app_id=None),
         )
 
     return maintain(

@@ -51,8 +51,10 @@ def find_drift(sources: list[Source], *, whole: bool) -> Drift:
             if pending := _pending(conn):
                 return Drift(False, [pending], [])
             for source in sources:
-                for entity in source.entities.values():
-                    problems += _tables(conn, source, entity)
+                for profile in (source, *source.profiles.values()):
+                    for entity in profile.entities.values():
+                        problems += _tables(conn, profile, entity)
+                for entity in source.all_entities.values():
                     found, more = _configuration(conn, source, entity)
                     problems += found
                     warnings += more
@@ -84,7 +86,7 @@ def _pending(conn: _Connection) -> str | None:
 
 
 def _tables(conn: _Connection, source: Source, entity: Entity) -> Iterator[str]:
-    where = f"{source.name} {entity.name}"
+    where = " ".join(filter(None, (source.name, source.profile, entity.name)))
     if not _columns(conn, f"raw.{entity.raw_table}"):
         yield f"{where}: there is no table raw.{entity.raw_table}; {_HOW}"
     table = f"warehouse.{entity.into}"

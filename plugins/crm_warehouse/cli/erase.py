@@ -12,6 +12,7 @@ from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.clients.hubspot_batches import is_id
 from crm_warehouse.engine.erasure import Request, erase
 from crm_warehouse.engine.inbox_redaction import Redactor, redact_inbox
+from crm_warehouse.engine.profiles import as_loaded
 from crm_warehouse.engine.record_paths import usable_id
 from crm_warehouse.engine.redaction import Forgotten
 from crm_warehouse.engine.session import open_session
@@ -27,10 +28,11 @@ def run(words: Namespace) -> int:
     source, entity = find_entity(words.source, words.entity)
     _check_id(entity, words.id)
     actor = user_name() or "cli"
-    request = Request(entity, source.name, [words.id], "request", actor)
     conninfo = warehouse_conninfo()
     check_tables(conninfo)
     with open_session(conninfo, "erase") as conn:
+        source, entity = as_loaded(conn, source, source.name, entity)
+        request = Request(entity, source.name, [words.id], "request", actor)
         with conn.transaction(force_rollback=not words.yes):
             erased = erase(conn, request)
         if words.yes:

@@ -9,7 +9,8 @@ from typing import Any
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.exits import Exit
-from crm_warehouse.cli.sources import find_entity, find_source
+from crm_warehouse.cli.reached import reached_source
+from crm_warehouse.cli.sources import pick_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.engine.forecast import EntityForecast, Forecast, forecast
 
@@ -21,10 +22,10 @@ def run(words: Namespace) -> int:
         0: it fits, the wait is all right, or it cannot be told; 3: it does not fit
         today's quota.
     """
-    source = find_source(words.source)
+    source = reached_source(words.source)
     entities = list(source.entities.values())
     if words.entity is not None:
-        entities = [find_entity(words.source, words.entity)[1]]
+        entities = [pick_entity(source, words.entity)]
     conninfo = warehouse_conninfo()
     check_tables(conninfo)
     found = forecast(

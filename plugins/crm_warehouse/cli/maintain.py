@@ -8,6 +8,7 @@ from functools import partial
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.connection import find
 from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.reached import reached
 from crm_warehouse.cli.sources import find_source
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.connections.webhooks import webhook_owner
@@ -36,7 +37,8 @@ def run(words: Namespace) -> int:
 
 def _access(source: Source) -> Access:
     owner = webhook_owner(find(source.connection))
-    return Access(partial(client_factory, source), owner)
+    source = reached(source)
+    return Access(source, partial(client_factory, source), owner)
 
 
 def _table(acts: Sequence[Act]) -> str:

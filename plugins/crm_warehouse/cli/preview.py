@@ -13,7 +13,7 @@ from typing import Any
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.preview_record import as_json, as_text
-from crm_warehouse.cli.sources import find_entity
+from crm_warehouse.cli.reached import reached_entity
 from crm_warehouse.clients.interface import Window
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_class
@@ -28,7 +28,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 def run(words: Namespace) -> int:
     """Show the first records as rows."""
-    source, entity = find_entity(words.source, words.entity)
+    source, entity = reached_entity(words.source, words.entity)
     if words.sample is not None:
         records = _read(words.sample, source, entity)[: words.limit]
     else:

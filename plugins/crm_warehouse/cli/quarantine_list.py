@@ -75,7 +75,7 @@ def _add_raw(conn: "Connection", entries: list[dict[str, Any]]) -> None:
             lacking.setdefault(place, []).append(entry)
     for (source_system, entity_type), some in lacking.items():
         source = sources.get(source_system)
-        entity = source.entities.get(entity_type) if source else None
+        entity = source.all_entities.get(entity_type) if source else None
         if entity is None:
             continue
         stored = conn.execute(

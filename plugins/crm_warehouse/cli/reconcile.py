@@ -12,7 +12,7 @@ from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.failures import Terminated, explain, show
 from crm_warehouse.cli.loading import show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt, failed_line
-from crm_warehouse.cli.sources import find_entity, find_source
+from crm_warehouse.cli.reached import reached_entity, reached_source
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.engine.job import SyncResult
 from crm_warehouse.engine.reconcile import (
@@ -107,9 +107,9 @@ def _line(words: Namespace, done: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _entities(words: Namespace) -> tuple[Source, list[Entity]]:
     if words.entity is not None:
-        source, entity = find_entity(words.source, words.entity)
+        source, entity = reached_entity(words.source, words.entity)
         return source, [entity]
-    source = find_source(words.source)
+    source = reached_source(words.source)
     entities = list(source.entities.values())
     if words.only == "sweep":
         entities = [each for each in entities if each.is_swept]

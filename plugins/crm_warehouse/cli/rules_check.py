@@ -24,11 +24,13 @@ _VERBS = {"reject": "rejects", "set_null": "sets to NULL in", "keep": "warns of"
 
 def run(words: Namespace) -> int:
     """Print what the rule would do; status 3 when it finds something."""
+    from crm_warehouse.engine.profiles import as_loaded
     from crm_warehouse.engine.rule_check import check_rule
 
     source, entity = find_entity(words.source, words.entity)
     _refuse_both(words)
     with reading() as conn:
+        source, entity = as_loaded(conn, source, source.name, entity)
         rule = _rule(conn, words, source, entity)
         finding = check_rule(conn, source, entity, source.name, rule)
     if words.json:

@@ -13,6 +13,15 @@ def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
         ConfigurationError: There is none of that name, or its file is wrong.
     """
     source = find_source(source_name)
+    return source, pick_entity(source, entity_name)
+
+
+def pick_entity(source: Source, entity_name: str) -> Entity:
+    """Entity of a source by name or alias.
+
+    Raises:
+        ConfigurationError: It has none of that name.
+    """
     entity = source.entity(entity_name)
     if entity is None and entity_name == "webhooks" and source.webhooks:
         raise ConfigurationError(
@@ -20,13 +29,15 @@ def find_entity(source_name: str, entity_name: str) -> tuple[Source, Entity]:
             f"`python -m crm_warehouse webhooks merge --source {source.name}`"
         )
     if entity is None:
-        known = [w for e in source.entities.values() for w in (e.name, *e.aliases)]
-        listed = ", ".join(_with_aliases(e) for e in source.entities.values())
+        entities = source.all_entities.values()
+        known = [word for each in entities for word in (each.name, *each.aliases)]
+        listed = ", ".join(_with_aliases(each) for each in entities)
+        there = f" with profile {source.profile!r}" if source.profile else ""
         raise ConfigurationError(
-            f"--entity: {source.name} has no entity {entity_name!r}"
+            f"--entity: {source.name} has no entity {entity_name!r}{there}"
             f"{hint(entity_name, known)}; it has {listed}"
         )
-    return source, entity
+    return entity
 
 
 def find_source(name: str) -> Source:

@@ -57,7 +57,7 @@ def _mistake(
         return (
             f"rule {stored['name']}: there is no source {name!r}{hint(name, sources)}"
         )
-    entity = source.entities.get(stored["entity_type"])
+    entity = source.all_entities.get(stored["entity_type"])
     if entity is None:
         return f"rule {stored['name']}: {_no_entity(source, stored['entity_type'])}"
     try:
@@ -71,5 +71,6 @@ def _no_entity(source: Source, name: str) -> str:
     entity = source.entity(name)
     if entity is not None:
         return f"{name!r} is an alias; write entity_type {entity.name!r}"
-    known = [word for e in source.entities.values() for word in (e.name, *e.aliases)]
+    entities = source.all_entities.values()
+    known = [word for each in entities for word in (each.name, *each.aliases)]
     return f"{source.name} has no entity {name!r}{hint(name, known)}"

@@ -7,7 +7,7 @@ from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.loading import print_result, show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt
-from crm_warehouse.cli.sources import find_entity
+from crm_warehouse.cli.reached import reached_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.run import Progress
@@ -47,7 +47,7 @@ def _load(words: Namespace, attempt: Attempt) -> SyncResult:
 
 
 def _request(words: Namespace) -> SyncRequest:
-    source, entity = find_entity(words.source, words.entity)
+    source, entity = reached_entity(words.source, words.entity)
     if words.file is not None and words.via != "csv":
         raise ConfigurationError(
             f"--file: goes with --via csv, not {words.via}; leave one of them out"

@@ -66,10 +66,11 @@ def _load(files: list[Path]) -> tuple[list[Source], list[str]]:
 
 def _unknown_clients(sources: list[Source]) -> Iterator[str]:
     known = sorted(CLIENTS)
-    for source in sources:
+    for source in (each for one in sources for each in (one, *one.profiles.values())):
         if source.client not in CLIENTS:
+            name = " ".join(filter(None, (source.name, source.profile)))
             yield (
-                f"source {source.name}: client {source.client!r} is unknown"
+                f"source {name}: client {source.client!r} is unknown"
                 f"{hint(source.client, known)}; known are {', '.join(known)}"
             )
 

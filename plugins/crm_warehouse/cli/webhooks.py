@@ -7,7 +7,7 @@ from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.connection import find
 from crm_warehouse.cli.loading import print_result, show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt
-from crm_warehouse.cli.sources import find_source
+from crm_warehouse.cli.reached import reached_source
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.connections.webhooks import webhook_owner
 from crm_warehouse.engine.job import SyncResult, WebhookRequest
@@ -46,7 +46,7 @@ def _merge(words: Namespace, attempt: Attempt) -> SyncResult:
 
 
 def _request(words: Namespace) -> WebhookRequest:
-    source = find_source(words.source)
+    source = reached_source(words.source)
     if not source.webhooks:
         raise ConfigurationError(
             f"--source: {source.name} announces nothing by webhook; a source whose "

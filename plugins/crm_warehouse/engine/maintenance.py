@@ -279,7 +279,7 @@ def _merge(conn: Connection, act: Act, source: Source) -> list[Due]:
 
 
 def _link(conn: Connection, act: Act, source: Source) -> list[Due]:
-    for entity in source.entities.values():
+    for entity in source.all_entities.values():
         with conn.transaction():  # one by one: loads wait for the links held
             act.done += link_rows(conn, source.name, [entity])
     act.found = act.done

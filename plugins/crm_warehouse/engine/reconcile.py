@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from crm_warehouse.clients.interface import ClientFactory, SourceClient
-from crm_warehouse.engine import jobs, schema_changes, settings
+from crm_warehouse.engine import jobs, profiles, schema_changes, settings
 from crm_warehouse.engine.comparison import Comparer, of_id
 from crm_warehouse.engine.finish import end, link_rows
 from crm_warehouse.engine.gate import PAUSE_SECONDS, Patience, QuotaGate
@@ -164,7 +164,12 @@ def reconcile(
         asked = SyncRequest(source, entity, request.source_system, "full")
         chosen = settings.load(conn, asked)
         with entity_lock(conn, request):
-            arguments = {"repair": request.repair, "extent": request.extent}
+            profiles.check(conn, request, source)
+            arguments: dict[str, Any] = {
+                "repair": request.repair,
+                "extent": request.extent,
+                **profiles.argument(source),
+            }
             if (ended := jobs.ended(conn, request, arguments)) is not None:
                 return _result(conn, ended.result())
             job = jobs.claim(

@@ -34,10 +34,12 @@ class Access:
     """What a load needs to reach its source.
 
     Attributes:
+        source: The source, with the profile that its connection names.
         open_way: For a way in, what builds the client around the job's gate.
         webhook_owner: ``portal_id`` and ``app_id`` that events must name, if any.
     """
 
+    source: Source
     open_way: Callable[[Via], ClientFactory]
     webhook_owner: WebhookOwner
 
@@ -88,26 +90,26 @@ class Due:
         }
         if self.mode == "webhook":
             merge = WebhookRequest(
-                source=self.source,
-                source_system=self.source.name,
+                source=access.source,
+                source_system=access.source.name,
                 triggered_by=triggered_by,
                 **access.webhook_owner,
             )
             return merge_webhooks(merge, open_client=access.open_way("api"), **options)
-        request = self._request(conninfo, triggered_by)
+        request = self._request(access.source, conninfo, triggered_by)
         return run_sync(request, open_client=access.open_way(request.via), **options)
 
-    def _request(self, conninfo: str, triggered_by: str) -> SyncRequest:
-        entity = self.source.entities.get(self.entity)
+    def _request(self, source: Source, conninfo: str, triggered_by: str) -> SyncRequest:
+        entity = source.entities.get(self.entity)
         if entity is None:
             raise ConfigurationError(
-                f"{self.source.name} has no entity {self.entity!r} any more"
+                f"{source.name} has no entity {self.entity!r} any more"
             )
         as_before = _as_before(conninfo, self.job_id) if self.job_id else {}
         return SyncRequest(
-            source=self.source,
+            source=source,
             entity=entity,
-            source_system=self.source.name,
+            source_system=source.name,
             triggered_by=triggered_by,
             **{"mode": self.mode, **as_before},
         )

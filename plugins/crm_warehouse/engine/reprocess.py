@@ -1,14 +1,14 @@
 """Map again what is in quarantine, and nothing else: for a mended mapping or rule."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NoReturn
 
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from crm_warehouse.clients.interface import ClientFactory
-from crm_warehouse.engine import jobs, payload, settings
+from crm_warehouse.engine import jobs, payload, profiles, settings
 from crm_warehouse.engine.absences import Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
@@ -86,13 +86,15 @@ def reprocess(
         SyncDisabledError: The entity is switched off.
         CrmWarehouseError: The job failed; it is recorded in ``ops.sync_jobs``.
     """
-    source, entity = request.source, request.entity
-    with open_session(conninfo, f"{request.source_system} {entity.name}") as conn:
-        settings.load(
-            conn, SyncRequest(source, entity, request.source_system, "replay")
+    system = request.source_system
+    with open_session(conninfo, f"{system} {request.entity.name}") as conn:
+        source, entity = profiles.as_loaded(
+            conn, request.source, system, request.entity
         )
+        request = replace(request, source=source, entity=entity)
+        settings.load(conn, SyncRequest(source, entity, system, "replay"))
         with entity_lock(conn, request):
-            digest = _digest(conn, source, request.source_system, entity)
+            digest = _digest(conn, source, system, entity)
             job = jobs.claim(
                 conn,
                 request,
@@ -126,7 +128,7 @@ def find_reprocessable(
         digests.setdefault(entity_type, set()).add(tried_with)
     return [
         entity
-        for name, entity in source.entities.items()
+        for name, entity in source.all_entities.items()
         if name in digests
         and digests[name] != {_digest(conn, source, source_system, entity)}
     ]
@@ -142,12 +144,13 @@ def find_open(conn: Connection, source: Source, source_system: str) -> list[Enti
     """
     tried = conn.execute(query("find_tried"), {"source_system": source_system})
     names = {entity_type for entity_type, _ in tried.fetchall()}
-    return [entity for name, entity in source.entities.items() if name in names]
+    return [entity for name, entity in source.all_entities.items() if name in names]
 
 
 def _digest(
     conn: Connection, source: Source, source_system: str, entity: Entity
 ) -> str:
+    source, entity = profiles.as_loaded(conn, source, source_system, entity)
     checks = load_rules(conn, source_system, entity).checks
     removed = removed_properties(conn, source_system, entity)
     return Mapping(entity, source.region, checks, removed).digest

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from crm_warehouse.clients.interface import ClientFactory
-from crm_warehouse.engine import jobs, schema_changes, settings
+from crm_warehouse.engine import jobs, profiles, schema_changes, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
@@ -66,6 +66,7 @@ def run_sync(
     ) as conn:
         chosen = settings.load(conn, request)
         with entity_lock(conn, request):
+            profiles.check(conn, request, request.source)
             arguments = _arguments(request, chosen)
             if (ended := jobs.ended(conn, request, arguments)) is not None:
                 return ended.result()
@@ -101,7 +102,8 @@ def check(request: SyncRequest) -> None:
 
 def _arguments(request: SyncRequest, chosen: Settings) -> dict[str, Any]:
     since = request.since.isoformat() if request.since else None
-    return {"since": since, "page_size": chosen.page_size}
+    asked = {"since": since, "page_size": chosen.page_size}
+    return asked | profiles.argument(request.source)
 
 
 def _claim(conn: Connection, request: SyncRequest, arguments: dict[str, Any]) -> Job:

@@ -11,10 +11,11 @@ from crm_warehouse.clients.oauth import TokenStore
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_factory
 from crm_warehouse.clients.tally import Tally
+from crm_warehouse.connections.profiles import profile_of
 from crm_warehouse.errors import CrmWarehouseError, TransientSourceError
 from crm_warehouse.hooks.conversion import plain_connection
 from crm_warehouse.source_files import default_directory, load_source
-from crm_warehouse.spec import Source
+from crm_warehouse.spec import Source, with_profile
 
 
 class SourceApiHook(HttpHook):
@@ -34,6 +35,19 @@ class SourceApiHook(HttpHook):
     def __init__(self, conn_id: str | None = None) -> None:
         self.conn_id = conn_id or self.default_conn_name
         super().__init__(method="GET", http_conn_id=self.conn_id)
+
+    def reached(self, source: Source) -> Source:
+        """The source with the profile that the connection names.
+
+        Args:
+            source: As its file has it.
+
+        Raises:
+            ConfigurationError: The connection is missing, or names no known profile.
+        """
+        if not source.profiles:
+            return source
+        return with_profile(source, profile_of(plain_connection(self, self.conn_id)))
 
     def client_factory(self, source: Source) -> ClientFactory:
         """What the engine calls to get a client around a job's gate.
@@ -57,7 +71,7 @@ class SourceApiHook(HttpHook):
         """
         try:
             source = load_source(default_directory() / f"{self.source_name}.yaml")
-            return True, self._ask(source)
+            return True, self._ask(self.reached(source))
         except CrmWarehouseError as error:
             return False, str(error)
 

@@ -17,6 +17,15 @@ def client_factory(source: Source, via: Via) -> ClientFactory:
     return _WAYS[via](source)
 
 
+def reached(source: Source) -> Source:
+    """The source with the profile that its connection names.
+
+    Raises:
+        ConfigurationError: The connection is missing, or names no known profile.
+    """
+    return hook_of(source).reached(source) if source.profiles else source
+
+
 def _api(source: Source) -> ClientFactory:
     return hook_of(source).client_factory(source)
 

@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from crm_warehouse.errors import Action, CrmWarehouseError, GuardError
 from crm_warehouse.moments import utc_text
+from crm_warehouse.spec import Entity, Source
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,6 +52,24 @@ class LoadOperator(BaseOperator):
             CrmWarehouseError: The job failed, or is switched off.
         """
         raise NotImplementedError
+
+    def reached(self, source: Source, name: str) -> tuple[Source, Entity]:
+        """Source and entity with the profile of the source's connection.
+
+        Raises:
+            AirflowSkipException: This profile has no such entity.
+            ConfigurationError: The connection is missing, or names no known profile.
+        """
+        # Imported here: this module is imported whenever a DAG file is parsed.
+        from crm_warehouse.hooks.ways import reached
+
+        found = reached(source)
+        if name not in found.entities:
+            there = f"with profile {found.profile!r}" if found.profile else "by itself"
+            message = f"{source.name} has no {name} {there}: nothing to load"
+            self.log.info(message)
+            raise AirflowSkipException(message)
+        return found, found.entities[name]
 
     def _load(self, context: "Context") -> dict[str, Any]:
         try:

@@ -200,13 +200,14 @@ class RecoverOperator(LoadOperator):
 
         hook = hook_of(self.source)
         owner = webhook_owner(plain_connection(hook, self.source.connection))
+        source = hook.reached(self.source)
         if self.entity == "webhooks":
             due = Due(self.source, self.entity, "webhook", key="")
         else:  # the job has its own mode
             due = Due(self.source, self.entity, "", key="", job_id=self._job_id())
         try:
             return due.load(
-                Access(partial(client_factory, self.source), owner),
+                Access(source, partial(client_factory, source), owner),
                 conninfo=WarehouseHook().conninfo(),
                 triggered_by="airflow",
                 max_wait_seconds=MAX_WAIT_SECONDS,

@@ -66,10 +66,11 @@ class ReconcileOperator(LoadOperator):
 
         if self.wanted not in (ALL, self.entity.name):
             raise AirflowSkipException(f"this run is for {self.wanted} only")
+        source, entity = self.reached(self.source, self.entity.name)
         result = reconcile(
-            self._request(context),
+            self._request(context, source, entity),
             conninfo=WarehouseHook().conninfo(),
-            open_client=hook_of(self.source).client_factory(self.source),
+            open_client=hook_of(self.source).client_factory(source),
             max_wait_seconds=MAX_WAIT_SECONDS,
             max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,
@@ -79,14 +80,16 @@ class ReconcileOperator(LoadOperator):
             self.outlets = []  # whoever waits for the tables has nothing to do
         return result
 
-    def _request(self, context: "Context") -> "ReconcileRequest":
+    def _request(
+        self, context: "Context", source: Source, entity: Entity
+    ) -> "ReconcileRequest":
         from crm_warehouse.engine.reconcile import ReconcileRequest
 
         task_instance, repairs = context["ti"], self.repair == "true"
         return ReconcileRequest(
-            source=self.source,
-            entity=self.entity,
-            source_system=self.source.name,
+            source=source,
+            entity=entity,
+            source_system=source.name,
             repair=repairs,
             extent=self.extent,
             # Without repair nothing is written, so no guard would stop anything.

@@ -101,7 +101,7 @@ class ReprocessOperator(BaseOperator):
             )
         if self.entity == ALL:
             names = list(known) if self.source == ALL else [self.source]
-            return {name: list(known[name].entities.values()) for name in names}
+            return {name: list(known[name].all_entities.values()) for name in names}
         if self.source == ALL:
             raise ConfigurationError(
                 "run parameter entity: choose the source too, whose entity it is"
@@ -110,7 +110,7 @@ class ReprocessOperator(BaseOperator):
         if entity is None:
             raise ConfigurationError(
                 f"run parameter entity: {self.source} has no {self.entity!r}; it has"
-                f" {', '.join(known[self.source].entities)}"
+                f" {', '.join(known[self.source].all_entities)}"
             )
         return {self.source: [entity]}
 

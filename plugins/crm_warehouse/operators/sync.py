@@ -69,29 +69,32 @@ class SyncOperator(LoadOperator):
         from crm_warehouse.hooks.warehouse import WarehouseHook
         from crm_warehouse.hooks.ways import client_factory
 
-        request = self._request(context)
+        source, entity = self.reached(self.source, self.entity.name)
+        request = self._request(context, source, entity)
         return run_sync(
             request,
             conninfo=WarehouseHook().conninfo(),
-            open_client=client_factory(self.source, self.via),
+            open_client=client_factory(source, self.via),
             max_wait_seconds=MAX_WAIT_SECONDS,
             max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,
         )
 
-    def _request(self, context: "Context") -> "SyncRequest":
+    def _request(
+        self, context: "Context", source: Source, entity: Entity
+    ) -> "SyncRequest":
         from crm_warehouse.engine.job import SyncRequest
 
         mode = self._mode(context)
         task_instance = context["ti"]
         return SyncRequest(
-            source=self.source,
-            entity=self.entity,
-            source_system=self.source.name,
+            source=source,
+            entity=entity,
+            source_system=source.name,
             mode=mode,
             via=self.via,
             since=parse_since(self.since, mode),
-            batch_size=parse_batch_size(self.batch_size, self.source.paging.max_size),
+            batch_size=parse_batch_size(self.batch_size, source.paging.max_size),
             override=parse_override(self.override),
             triggered_by="airflow",
             asked_by=context["dag_run"].triggering_user_name,

@@ -96,9 +96,10 @@ class MergeWebhooksOperator(LoadOperator):
         from crm_warehouse.hooks.warehouse import WarehouseHook
 
         hook = hook_of(self.source)
+        source = hook.reached(self.source)
         task_instance = context["ti"]
         request = WebhookRequest(
-            source=self.source,
+            source=source,
             source_system=self.source.name,
             triggered_by="airflow",
             dag_id=task_instance.dag_id,
@@ -108,7 +109,7 @@ class MergeWebhooksOperator(LoadOperator):
         return merge_webhooks(
             request,
             conninfo=WarehouseHook().conninfo(),
-            open_client=hook.client_factory(self.source),
+            open_client=hook.client_factory(source),
             max_wait_seconds=MAX_WAIT_SECONDS,
             max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,

@@ -15,11 +15,12 @@ def as_json(source: Source, entity: Entity) -> dict[str, Any]:
     definitions give equal text.
 
     Returns:
-        ``{"entity": {...}, "source": {...}}``; the source without its entities.
+        ``{"entity": {...}, "source": {...}}``; the source without its entities
+        and its other profiles.
     """
     return {
         "entity": _object(entity, leave_out=()),
-        "source": _object(source, leave_out=("entities",)),
+        "source": _object(source, leave_out=("entities", "profiles")),
     }
 
 

@@ -1,5 +1,6 @@
 """JSON Schema of the source files, for editors: completion, help, red underlines."""
 
+from collections.abc import Collection
 from functools import singledispatch
 from typing import Any
 
@@ -9,6 +10,7 @@ from crm_warehouse.source_files import paths
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
 from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.mapping import Origin, Rule, columns_of
+from crm_warehouse.source_files.profiles import OF_THE_SOURCE, Changes
 from crm_warehouse.source_files.schemas import EntitySchema, SourceSchema
 from crm_warehouse.unified import UNIFIED
 
@@ -27,6 +29,8 @@ def json_schema() -> Json:
                 **_mapping(EntitySchema),
                 "allOf": [_columns(into) for into in UNIFIED],
             },
+            "profile": _changes(SourceSchema, leave_out=OF_THE_SOURCE),
+            "changed_entity": _changes(EntitySchema),
         },
     }
 
@@ -65,6 +69,30 @@ def _mapping(schema: type[Schema], **constants: str) -> Json:
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _changes(schema: type[Schema], leave_out: Collection[str] = ()) -> Json:
+    """Changes of a mapping: any of its keys, of which null takes one away."""
+    properties: Json = {}
+    for name, field in schema().fields.items():
+        key = field.data_key or name
+        if key not in leave_out:
+            form = _changed(field)
+            description = form.pop("description")
+            either = [form, {"type": "null"}]
+            properties[key] = {"description": description, "anyOf": either}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _changed(field: fields.Field[Any]) -> Json:
+    form = _described(field)
+    form.pop("required", None)
+    if isinstance(field, Named):
+        item = form["additionalProperties"]
+        if item == {"$ref": "#/$defs/entity"}:
+            item = {"$ref": "#/$defs/changed_entity"}
+        form["additionalProperties"] = {"anyOf": [item, {"type": "null"}]}
+    return form
 
 
 def _described(field: fields.Field[Any]) -> Json:
@@ -129,6 +157,8 @@ def _reference(field: fields.Field[Any]) -> Json:
     """Form of a named item; what stands in ``$defs`` is pointed at."""
     if isinstance(field, Rule):
         return {"$ref": "#/$defs/rule"}
+    if isinstance(field, Changes):
+        return {"$ref": "#/$defs/profile"}
     if isinstance(field, Part) and field.schema is EntitySchema:
         return {"$ref": "#/$defs/entity"}
     return _form(field)

@@ -23,9 +23,15 @@ def forecast(source: Source) -> list[str]:
     Returns:
         One line for each quota that does not suffice; empty when all is well.
     """
+    each = [source, *source.profiles.values()]
+    return [line for one in each for line in _of_profile(one)]
+
+
+def _of_profile(source: Source) -> list[str]:
     moments = list(merge(*(_starts(entity) for entity in source.entities.values())))
+    name = " ".join(filter(None, (source.name, source.profile)))
     return [
-        f"{source.name}: the schedules start up to {runs} runs in "
+        f"{name}: the schedules start up to {runs} runs in "
         f"{timedelta(seconds=quota.per_seconds)}, each of one request or more, but the "
         f"quota {quota.name!r} allows {quota.requests}; make the schedules rarer"
         for quota in source.quotas

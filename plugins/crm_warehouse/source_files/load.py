@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from marshmallow import ValidationError
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files.containers import load_part
 from crm_warehouse.source_files.document import Place, UnreadableError, read_document
+from crm_warehouse.source_files.profiles import problems_beside, profiles_in
 from crm_warehouse.source_files.schemas import SourceSchema
 from crm_warehouse.spec import Source
 
@@ -34,21 +36,36 @@ def load_source(path: Path) -> Source:
         document = read_document(path)
     except UnreadableError as error:
         raise ConfigurationError(f"{_shown(path)}{error}") from None
-    problems = list(document.problems)
-    source: Any = None
-    try:
-        source = load_part(SourceSchema, document.data)
-    except ValidationError as error:
-        problems += _flatten(error.messages, ())
-    if problems:
+    source, problems = _load(document.data)
+    profiles = {}
+    for name, data in profiles_in(document.data):
+        profile, found = _load(data)
+        if source is not None and profile is not None:
+            found += problems_beside(source, profile)
+            profiles[name] = replace(profile, profile=name)
+        # What is wrong with the source is told once, and there.
+        problems += [
+            (("profiles", name, *place), text)
+            for place, text in found
+            if (place, text) not in problems
+        ]
+    problems += document.problems
+    if source is None or problems:
         located = sorted(
             (document.locate(place), place, text) for place, text in problems
         )
         raise ConfigurationError(
             *(_line(path, at, place, text) for at, place, text in located)
         )
-    loaded: Source = source
-    return loaded
+    return replace(source, profiles=profiles)
+
+
+def _load(data: Any) -> tuple[Source | None, list[tuple[Place, str]]]:
+    """A source as written, or what is wrong with it."""
+    try:
+        return load_part(SourceSchema, data), []
+    except ValidationError as error:
+        return None, list(_flatten(error.messages, ()))
 
 
 def load_sources(directory: Path) -> dict[str, Source]:
@@ -107,7 +124,7 @@ def _clashes(loaded: dict[Path, Source]) -> Iterator[str]:
                 f"{_shown(first)}"
             )
             continue
-        for entity in source.entities.values():
+        for entity in source.all_entities.values():
             first = tables.setdefault(entity.raw_table, path)
             if first != path:
                 yield (

@@ -20,6 +20,7 @@ from crm_warehouse.source_files.parts import (
     NumberedPagingSchema,
     QuotaSchema,
 )
+from crm_warehouse.source_files.profiles import changes_of
 from crm_warehouse.source_files.strict import StrictSchema
 from crm_warehouse.spec import Deletes, Entity, LinkMap, Source
 from crm_warehouse.unified import LINK_TABLES, UNIFIED
@@ -220,6 +221,10 @@ class SourceSchema(StrictSchema):
         values.name("Name of an entity."),
         Part("One kind of record.", EntitySchema),
     )
+    profiles = changes_of(
+        values.name("Name of a profile, as a connection's extra names it."),
+        "Other APIs of the same source, by name: what they have other than it.",
+    )
 
     @validates_schema(pass_original=True)
     def _check_share(self, data: dict[str, Any], original: Any, **_: Any) -> None:
@@ -246,6 +251,7 @@ class SourceSchema(StrictSchema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Source:
         name = data.pop("source")
+        del data["profiles"]  # loaded one by one, with what they change
         data["database_connection"] = data["database_connection"] or f"{name}_database"
         if not data["webhooks"]:
             data["webhook_share"] = 0.0
