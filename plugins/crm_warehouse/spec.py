@@ -19,6 +19,8 @@ Mode = Literal["incremental", "full", "replay"]
 Via = Literal["api", "database", "csv"]
 Extent = Literal["records", "sweep"]
 Guard = Literal["mass_delete", "empty_list", "volume", "schema_break"]
+PagingStyle = Literal["number", "cursor", "offset", "next_url", "link"]
+SinceFormat = Literal["iso", "date", "epoch", "epoch_ms"]
 
 MODES: tuple[Mode, ...] = ("incremental", "full", "replay")
 ON_ERRORS: tuple[OnError, ...] = ("reject", "set_null", "keep")
@@ -63,20 +65,46 @@ class Paging:
 
     Attributes:
         style: ``number``: pages are counted from 1 until the last. ``cursor``: each
-            page brings the cursor of the next.
-        page_param: Query parameter of the page number or cursor.
+            page brings the cursor of the next. ``offset``: a page begins behind so many
+            records. ``next_url``, ``link``: each page brings the address of the next,
+            in its body or in its header field ``Link``.
+        page_param: Query parameter of the page number, cursor or offset; empty where
+            addresses are followed.
         size_param: Query parameter of the page size.
         size: Records asked for per request unless a run says otherwise.
         max_size: Most records the API allows per request.
-        next_path: Place of the next page's cursor in the answer; none there: the end.
+        next_path: Place of the next page's cursor or address in the answer; none
+            there: the end.
+        more_path: Place of the flag that says whether more pages follow; empty: none.
+        total_path: Place of the number of records; empty: ``total`` of the envelope.
+        pages_path: Place of the number of pages; empty: ``total_pages`` there.
     """
 
-    style: Literal["number", "cursor"]
+    style: PagingStyle
     page_param: str
     size_param: str
     size: int
     max_size: int
     next_path: Path = ()
+    more_path: Path = ()
+    total_path: Path = ()
+    pages_path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthStyle:
+    """How a source is shown the credentials of its connection.
+
+    Attributes:
+        style: ``bearer``: ``Authorization: Bearer <password>``. ``api_key``: the
+            password in a header field of its own. ``basic``: login and password.
+        header: Header field of ``api_key``.
+        prefix: What stands before the key there, blank included.
+    """
+
+    style: Literal["bearer", "api_key", "basic"] = "bearer"
+    header: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +211,8 @@ class Entity:
         merged_ids: Places where a record names those that were merged into it.
         created_param: Searched property for "created", by which a full load may be
             split into lanes; None: its list is walked.
+        since_format: How the value of ``since_param`` is written.
+        params: Query parameters of every request of the list.
         database: How it is read from the source's database, or None.
         csv: How it is read from files, or None.
     """
@@ -207,6 +237,8 @@ class Entity:
     sensitive: bool = False
     merged_ids: tuple[Path, ...] = ()
     created_param: str | None = None
+    since_format: SinceFormat = "iso"
+    params: dict[str, str] = field(default_factory=dict)
     database: DatabaseWay | None = None
     csv: CsvWay | None = None
 
@@ -283,6 +315,8 @@ class Source:
         sweep_schedule: Cron of sweeps for what no list shows as changed (UTC).
         in_flight: Requests of one load that may be sent and not answered yet.
         account_path: Path that tells of the account, its time zone above all, or None.
+        auth: How it is shown the credentials.
+        headers: Header fields that every request carries besides; no secrets.
         database_connection: Airflow connection id of its database.
         profile: Which of its profiles this is; empty: the source's own API.
         profiles: Other APIs of the same source, each as a whole source.
@@ -310,6 +344,8 @@ class Source:
     sweep_schedule: str = "30 0 * * *"
     in_flight: int = 1
     account_path: str | None = None
+    auth: AuthStyle = AuthStyle()
+    headers: dict[str, str] = field(default_factory=dict)
     database_connection: str = ""
     profile: str = ""
     profiles: "dict[str, Source]" = field(default_factory=dict)

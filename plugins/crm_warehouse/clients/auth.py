@@ -1,10 +1,12 @@
 """Credentials, and the one place they may be sent to."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from crm_warehouse.errors import ConfigurationError, SourceError
+from crm_warehouse.spec import AuthStyle
 
 #: Scheme, host, port.
 Origin = tuple[str, str, int]
@@ -65,21 +67,28 @@ class Auth(Protocol):
 
 
 class BearerAuth:
-    """``Authorization: Bearer …`` for one origin.
+    """``Authorization: Bearer …`` for one origin, unless told otherwise.
 
     Args:
         base_url: Address of the source.
         token: API key or access token; or what gives the one to be sent now.
+        field: Header field.
+        prefix: What stands in it before the token.
 
     Raises:
         ConfigurationError: The token is empty or cannot be a header's value.
     """
 
-    #: Header field, and what stands in it before the token.
-    field = "Authorization"
-    prefix = "Bearer "
-
-    def __init__(self, base_url: str, token: str | TokenSource) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: str | TokenSource,
+        *,
+        field: str = "Authorization",
+        prefix: str = "Bearer ",
+    ) -> None:
+        self.field = field
+        self.prefix = prefix
         self._origin = origin_of(base_url)
         self._tokens = _Unchanging(token) if isinstance(token, str) else token
 
@@ -109,8 +118,43 @@ class BearerAuth:
 class ApiKeyAuth(BearerAuth):
     """``X-API-Key: …`` for one origin."""
 
-    field = "X-API-Key"
-    prefix = ""
+    def __init__(self, base_url: str, token: str | TokenSource) -> None:
+        super().__init__(base_url, token, field="X-API-Key", prefix="")
+
+
+def auth_of(style: AuthStyle, base_url: str, token: str | TokenSource) -> BearerAuth:
+    """How a source wants to be shown a token, by its YAML.
+
+    Args:
+        style: What the YAML says.
+        base_url: Address of the source.
+        token: The token; of ``basic`` what :func:`basic_token` makes.
+
+    Raises:
+        ConfigurationError: As of :class:`BearerAuth`.
+    """
+    match style.style:
+        case "bearer":
+            return BearerAuth(base_url, token)
+        case "basic":
+            return BearerAuth(base_url, token, prefix="Basic ")
+        case "api_key":
+            return BearerAuth(base_url, token, field=style.header, prefix=style.prefix)
+
+
+def basic_token(login: str | None, password: str | None) -> str:
+    """What HTTP Basic sends (RFC 7617): one of the two may be empty.
+
+    Raises:
+        ConfigurationError: Both are, or the login holds what would end it.
+    """
+    if not login and not password:
+        raise ConfigurationError(
+            "the connection has neither login nor password: put them there"
+        )
+    if ":" in (login or ""):
+        raise ConfigurationError("the connection's login must not hold a colon")
+    return b64encode(f"{login or ''}:{password or ''}".encode()).decode()
 
 
 class _Unchanging:

@@ -10,6 +10,11 @@ def pages_of(records: int, size: int) -> int:
     return max(1, ceil(records / size))
 
 
+def offset_pages_of(records: int, size: int) -> int:
+    """Pages of a list by offset, each with the last record of the one before."""
+    return pages_of(records - 1, max(size, 2) - 1)
+
+
 def overlapping_pages_of(records: int, size: int) -> int:
     """Pages of a list that tells no count, where each holds the end of the one before.
 

@@ -1,10 +1,10 @@
 """One answer of a list endpoint, whatever envelope it wears."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crm_warehouse.errors import TransientSourceError
-from crm_warehouse.spec import Path
+from crm_warehouse.spec import Paging, Path
 
 #: Longest number that an envelope's counter may have.
 _MAX_DIGITS = 18
@@ -62,6 +62,23 @@ def read_listing(decoded: Any, records_path: Path) -> Listing:
     if records and not envelope and dict not in set(map(type, records)):
         raise TransientSourceError("the list holds no object at all")
     return _listing(records, envelope)
+
+
+def with_counts(listing: Listing, decoded: Any, paging: Paging) -> Listing:
+    """The listing with its counters from the places that the YAML names, if any.
+
+    Raises:
+        TransientSourceError: There is no number: without it, the end would be a guess.
+    """
+    named = {"total": paging.total_path, "total_pages": paging.pages_path}
+    counts: dict[str, Any] = {}
+    for counter, path in named.items():
+        if path:
+            counts[counter] = _count(value_at(decoded, path))
+            if counts[counter] is None:
+                place = ".".join(map(str, path))
+                raise TransientSourceError(f"the answer holds no number at {place!r}")
+    return replace(listing, **counts) if counts else listing
 
 
 def read_xml_listing(decoded: Any, records_path: Path) -> Listing:

@@ -9,11 +9,11 @@ Otherwise the walker steps back until it meets one, or to the beginning.
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from crm_warehouse.clients.interface import Page
-from crm_warehouse.clients.listing import Listing, value_at
+from crm_warehouse.clients.listing import Listing
+from crm_warehouse.clients.marks import Seen, marks_of
 from crm_warehouse.clients.position import SPARE_REREADS
 from crm_warehouse.clients.request_path import Answer
 from crm_warehouse.errors import TransientSourceError
@@ -104,33 +104,6 @@ def _window_before(begun: int, largest: int) -> _Window:
     return _Window((begun - 1) // size + 1, size)
 
 
-class _Seen:
-    """All marks that came, in memory that does not grow with the list.
-
-    Each sets one bit of many. A mark may find its bit set by another and be taken for
-    known; all marks of page after page are not.
-
-    Attributes:
-        count: Marks that came, each once.
-    """
-
-    _PLACES = 1 << 24
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._bits = bytearray(self._PLACES // 8)
-
-    def add(self, marks: list[str]) -> int:
-        """Take in marks; returns how many are new."""
-        before = self.count
-        for mark in marks:
-            byte, bit = divmod(int(mark, 16) % self._PLACES, 8)
-            if not self._bits[byte] >> bit & 1:
-                self._bits[byte] |= 1 << bit
-                self.count += 1
-        return self.count - before
-
-
 class _Walk:
     """What is known of the list so far.
 
@@ -142,15 +115,14 @@ class _Walk:
         self._ask = ask
         self._size = size
         self._spent = spent
-        self._id_path = entity.id_path
-        self._version_path = entity.version_path
+        self._entity = entity
         self._end = 0
         #: Page number of full size; None while pages overlap.
         self._page: int | None = None
         self._marks: list[str] = []
         #: Mark -> record, of the last page.
         self._known: dict[str, Any] = {}
-        self._seen = _Seen()
+        self._seen = Seen()
         self._sizes_count = False
         self._steps_back = self._stalls = self._rereads = self._furthest = 0
         self._idle = 0
@@ -330,17 +302,4 @@ class _Walk:
         return not set(self._marks).isdisjoint(self._marks_of(listing))
 
     def _marks_of(self, listing: Listing) -> list[str]:
-        """What each record is known by.
-
-        The version belongs to it: a list in the order of changes moves a record that
-        changed to its end, where it says nothing about who stood behind it. A record
-        without an id stands for itself.
-        """
-        marks = []
-        for record in listing.records:
-            name = value_at(record, self._id_path)
-            if name is not None:
-                name = (name, value_at(record, self._version_path or self._id_path))
-            text = ascii(record if name is None else name)
-            marks.append(blake2b(text.encode(), digest_size=8).hexdigest())
-        return marks
+        return marks_of(listing.records, self._entity)

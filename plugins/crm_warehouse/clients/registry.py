@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from crm_warehouse import connections
 from crm_warehouse.clients.activeprospect import ActiveProspectClient
-from crm_warehouse.clients.auth import TokenSource
+from crm_warehouse.clients.auth import TokenSource, basic_token
 from crm_warehouse.clients.genius import GeniusClient
 from crm_warehouse.clients.hubspot import HubSpotClient
 from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
@@ -27,6 +27,8 @@ CLIENTS: dict[str, type[RestClient]] = {
     "hubspot": HubSpotClient,
     "marketsharp": MarketSharpClient,
     "activeprospect": ActiveProspectClient,
+    # Whatever else needs no code of its own: its YAML says all.
+    "rest": RestClient,
 }
 
 #: The same word -> what reads the deliveries of its webhooks.
@@ -79,8 +81,8 @@ def client_factory(
     Args:
         source: Definition of the source.
         connection: Its host is the whole base URL (empty: the one of the YAML), its
-            password the key or token. A ``refresh_token`` in its extra means OAuth
-            instead.
+            password the key or token; with ``auth: basic`` its login counts too. A
+            ``refresh_token`` in its extra means OAuth instead.
         open_store: Where OAuth's tokens are kept; called for such connections only.
 
     Raises:
@@ -89,12 +91,7 @@ def client_factory(
     base_url = connections.base_url(connection, source.base_url)
     if (settings := oauth_settings(connection)) is not None:
         return _oauth_factory(source, base_url, settings, open_store())
-    token = connection.password
-    if not token:
-        raise ConfigurationError(
-            f"connection {connection.id}: no password; put the API key or token of"
-            f" {source.title} there"
-        )
+    token = _token(source, connection)
 
     # A closure, not functools.partial: a partial shows the token in its repr.
     def open_client(gate: Gate) -> SourceClient:
@@ -103,9 +100,27 @@ def client_factory(
     return open_client
 
 
+def _token(source: Source, connection: connections.Connection) -> str:
+    """What a person put into the connection, as it is sent."""
+    if source.auth.style == "basic":
+        return basic_token(connection.login, connection.password)
+    if not connection.password:
+        raise ConfigurationError(
+            f"connection {connection.id}: no password; put the API key or token of"
+            f" {source.title} there"
+        )
+    return connection.password
+
+
 def _oauth_factory(
     source: Source, base_url: str, settings: OAuthSettings, store: TokenStore
 ) -> ClientFactory:
+    if source.auth.style != "bearer":
+        raise ConfigurationError(
+            f"source {source.name}: OAuth goes with auth style bearer, not with"
+            f" {source.auth.style}"
+        )
+
     def open_client(gate: Gate) -> SourceClient:
         from crm_warehouse.clients.requests_transport import RequestsTransport
 

@@ -20,7 +20,7 @@ from crm_warehouse.clients.interface import Gate
 from crm_warehouse.clients.rate_limits import read_allowances
 from crm_warehouse.clients.statuses import ThrottledError, raise_for_status
 from crm_warehouse.clients.tally import Streak
-from crm_warehouse.clients.transport import Response, Transport
+from crm_warehouse.clients.transport import Query, Response, Transport
 from crm_warehouse.errors import (
     AuthenticationError,
     RequestRefusedError,
@@ -103,13 +103,16 @@ class RequestPath:
         self._failed_at = datetime.min.replace(tzinfo=UTC)
 
     @property
+    def base_url(self) -> str:
+        """Address of the source, without a slash at its end."""
+        return self._base_url
+
+    @property
     def sent(self) -> int:
         """Requests that this thread sent so far, repetitions and refused ones too."""
         return getattr(self._of_thread, "sent", 0)
 
-    def get(
-        self, path: str, params: Mapping[str, str], read: Callable[[Any], T]
-    ) -> Answer[T]:
+    def get(self, path: str, params: Query, read: Callable[[Any], T]) -> Answer[T]:
         """Ask until an answer comes that ``read`` accepts.
 
         Args:
@@ -125,6 +128,15 @@ class RequestPath:
             WaitError: Quota, or the pause before a repetition, takes long.
             SourceError: The answer is larger than the cap.
         """
+        return self.get_whole(path, params, lambda decoded, _: read(decoded))
+
+    def get_whole(
+        self,
+        path: str,
+        params: Query,
+        read: Callable[[Any, Mapping[str, str]], T],
+    ) -> Answer[T]:
+        """As :meth:`get`, with a ``read`` that is also given the header fields."""
 
         def send(url: str, headers: Mapping[str, str]) -> Response:
             return self._transport.get(url, params, headers)
@@ -150,13 +162,13 @@ class RequestPath:
             typed = {**headers, "Content-Type": "application/json"}
             return self._transport.post(url, content, typed)
 
-        return self._ask(path, send, read, kind)
+        return self._ask(path, send, lambda decoded, _: read(decoded), kind)
 
     def _ask(
         self,
         path: str,
         send: Callable[[str, Mapping[str, str]], Response],
-        read: Callable[[Any], T],
+        read: Callable[[Any, Mapping[str, str]], T],
         kind: str,
     ) -> Answer[T]:
         gate, sent, refusals = self._gate, 0, 0
@@ -175,7 +187,8 @@ class RequestPath:
                 gate.learn(read_allowances(response.headers))
                 raise_for_status(path, response, gate.now())
                 content_type = response.headers.get("Content-Type", "")
-                value = read(self._decode(response.body, content_type))
+                decoded = self._decode(response.body, content_type)
+                value = read(decoded, response.headers)
             except TransientSourceError as fault:
                 self._await_repetition(path, fault, kind, streak, observed_at)
                 continue

@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from crm_warehouse.clients.auth import origin_of
-from crm_warehouse.clients.transport import Response
+from crm_warehouse.clients.transport import Query, Response
 from crm_warehouse.errors import ConfigurationError, SourceError, TransientSourceError
 
 #: Bytes of a body, decompressed, that are read at most. A page of 100 records has
@@ -74,9 +74,7 @@ class RequestsTransport:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         return session
 
-    def get(
-        self, url: str, params: Mapping[str, str], headers: Mapping[str, str]
-    ) -> Response:
+    def get(self, url: str, params: Query, headers: Mapping[str, str]) -> Response:
         """Send one GET request; see :class:`Transport`."""
         return self._exchange("GET", url, headers, params=params)
 
@@ -89,7 +87,7 @@ class RequestsTransport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        params: Mapping[str, str] | None = None,
+        params: Query | None = None,
         body: bytes | None = None,
     ) -> Response:
         deadline = time.monotonic() + self._timeout_seconds

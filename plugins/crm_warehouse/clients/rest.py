@@ -4,17 +4,28 @@ import contextlib
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from crm_warehouse.clients.auth import Auth, BearerAuth, TokenSource
-from crm_warehouse.clients.cost import overlapping_pages_of, pages_of
+from crm_warehouse.clients.auth import Auth, TokenSource, auth_of
+from crm_warehouse.clients.cost import (
+    offset_pages_of,
+    overlapping_pages_of,
+    pages_of,
+)
 from crm_warehouse.clients.cursor import walk_cursor_pages
 from crm_warehouse.clients.decoding import decode_json
 from crm_warehouse.clients.interface import Cost, Found, Gate, Page, Window
-from crm_warehouse.clients.listing import Listing, read_listing, value_at
+from crm_warehouse.clients.listing import (
+    Listing,
+    read_listing,
+    value_at,
+    with_counts,
+)
+from crm_warehouse.clients.next_url import walk_next_urls
+from crm_warehouse.clients.offset import walk_offset_pages
 from crm_warehouse.clients.paging import walk_numbered_pages
 from crm_warehouse.clients.request_path import Answer, RequestPath
 from crm_warehouse.clients.transport import Transport
@@ -25,10 +36,20 @@ from crm_warehouse.errors import (
     SourceError,
     TransientSourceError,
 )
-from crm_warehouse.spec import Entity, Source
+from crm_warehouse.spec import Entity, SinceFormat, Source
 
 #: ``style`` of a source's paging -> what walks such lists.
-_WALKERS = {"number": walk_numbered_pages, "cursor": walk_cursor_pages}
+_WALKERS = {
+    "number": walk_numbered_pages,
+    "cursor": walk_cursor_pages,
+    "offset": walk_offset_pages,
+    "next_url": walk_next_urls,
+    "link": walk_next_urls,
+}
+#: Number of the first page, or records before it.
+_FIRST = {"number": "1", "offset": "0"}
+#: No place on earth has its midnight later than so long after UTC's.
+_LATEST_MIDNIGHT = timedelta(hours=12)
 _GONE_STATUSES = (404, 410)
 #: Ids that an address would swallow: even quoted, HTTP libraries resolve the dots.
 _NO_PATH_SEGMENTS = ("", ".", "..")
@@ -38,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 
 class RestClient:
-    """Client of a REST API; one subclass per source says what is odd about it.
+    """Client of a REST API. What its YAML cannot say, a subclass does.
 
     Args:
         source: Definition of the source.
@@ -74,7 +95,7 @@ class RestClient:
             auth=self.make_auth(base_url, token),
             retry=source.retry,
             base_url=base_url,
-            headers=self.headers,
+            headers={**self.headers, **source.headers},
             decode=self.decode,
         )
 
@@ -89,7 +110,7 @@ class RestClient:
 
     def make_auth(self, base_url: str, token: str | TokenSource) -> Auth:
         """How this API wants to be shown the token."""
-        return BearerAuth(base_url, token)
+        return auth_of(self._source.auth, base_url, token)
 
     @staticmethod
     def read_list(entity: Entity, decoded: Any) -> Listing:
@@ -125,9 +146,10 @@ class RestClient:
         page_size: int,
     ) -> Iterator[Page]:
         """All pages of the window; see :class:`SourceClient`."""
-        params = {}
+        params = dict(entity.params)
         if entity.since_param is not None and window.since is not None:
-            params[entity.since_param] = iso_seconds(window.since)
+            since = written_since(window.since, entity.since_format)
+            params[entity.since_param] = since
         paging = self._source.paging
         return _WALKERS[paging.style](
             self._request_path,
@@ -136,8 +158,12 @@ class RestClient:
             params=params,
             checkpoint=checkpoint,
             page_size=page_size,
-            read=lambda decoded: self.read_list(entity, decoded),
+            read=lambda decoded: self._read_page(entity, decoded),
         )
+
+    def _read_page(self, entity: Entity, decoded: Any) -> Listing:
+        listing = self.read_list(entity, decoded)
+        return with_counts(listing, decoded, self._source.paging)
 
     def fetch(self, entity: Entity, source_id: str) -> dict[str, Any] | None:
         """One record by id; see :class:`SourceClient`.
@@ -185,8 +211,9 @@ class RestClient:
         size = max(1, min(page_size, paging.max_size))
         counted = total is not None
         records = total if counted else known
-        overlaps = paging.style == "number" and not counted
-        pages = overlapping_pages_of if overlaps else pages_of
+        pages = offset_pages_of if paging.style == "offset" else pages_of
+        if paging.style == "number" and not counted:
+            pages = overlapping_pages_of
         return Cost(
             records=records,
             requests=None if records is None else pages(records, size),
@@ -200,11 +227,11 @@ class RestClient:
     def _ask_total(self, entity: Entity) -> int | None:
         """Records of a list by its shortest page; None: the source tells no number."""
         paging = self._source.paging
-        params = {paging.size_param: "1"}
-        if paging.style == "number":
-            params[paging.page_param] = "1"
+        params = {**entity.params, paging.size_param: "1"}
+        if paging.style in _FIRST:
+            params[paging.page_param] = _FIRST[paging.style]
         page = self._request_path.get(
-            entity.path, params, lambda decoded: self.read_list(entity, decoded)
+            entity.path, params, lambda decoded: self._read_page(entity, decoded)
         ).value
         # An empty list needs no count.
         return page.total if page.records else page.total or 0
@@ -252,6 +279,23 @@ def iso_seconds(moment: datetime) -> str:
     """
     moment = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None)
     return f"{moment.isoformat()}Z"
+
+
+def written_since(moment: datetime, form: SinceFormat) -> str:
+    """The beginning of a window as a source wants it; never later than it is.
+
+    A date is one that has begun everywhere: whose midnight the source means, nobody
+    says.
+    """
+    match form:
+        case "iso":
+            return iso_seconds(moment)
+        case "date":
+            return (moment.astimezone(UTC) - _LATEST_MIDNIGHT).date().isoformat()
+        case "epoch":
+            return str(int(moment.timestamp()))
+        case "epoch_ms":
+            return str(int(moment.timestamp()) * 1000)
 
 
 def _path_segment(source_id: str) -> str:

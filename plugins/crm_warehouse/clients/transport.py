@@ -4,9 +4,12 @@ The only implementation is :mod:`crm_warehouse.clients.requests_transport`; it s
 in a file of its own so that reading DAG files never imports an HTTP library.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+#: Parameters of a query, not yet encoded; pairs where one name comes several times.
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,7 @@ class Response:
 class Transport(Protocol):
     """Sends one request and reads its answer; repeats and follows nothing."""
 
-    def get(
-        self, url: str, params: Mapping[str, str], headers: Mapping[str, str]
-    ) -> Response:
+    def get(self, url: str, params: Query, headers: Mapping[str, str]) -> Response:
         """Send one GET request.
 
         Args:

@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
             _source_api(
                 "activeprospect", "ActiveProspect", "ActiveProspect", "API token"
             ),
+            _rest(),
         ],
     }
 
@@ -44,5 +45,26 @@ def _source_api(
             "hidden-fields": ["schema", "login", "port"],
             "relabeling": {"host": "Base URL", "password": secret},
             "placeholders": placeholders,
+        },
+    }
+
+
+def _rest() -> dict[str, Any]:
+    """Connection type of all sources that need no code: the source's file says more."""
+    return {
+        "connection-type": "crm_rest",
+        "hook-name": "REST API of a CRM",
+        "hook-class-name": "crm_warehouse.hooks.rest.RestHook",
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "port"],
+            "relabeling": {
+                "host": "Base URL",
+                "login": "Login, if it has one",
+                "password": "API key, token or password",
+            },
+            "placeholders": {
+                "host": "empty: base_url of the source's YAML",
+                "extra": '{"source": "name of the source, for Test"}',
+            },
         },
     }

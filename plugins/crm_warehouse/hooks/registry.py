@@ -5,6 +5,7 @@ from crm_warehouse.hooks.activeprospect import ActiveProspectHook
 from crm_warehouse.hooks.genius import GeniusHook
 from crm_warehouse.hooks.hubspot import HubSpotHook
 from crm_warehouse.hooks.marketsharp import MarketSharpHook
+from crm_warehouse.hooks.rest import RestHook
 from crm_warehouse.hooks.source_api import SourceApiHook
 from crm_warehouse.spec import Source
 
@@ -14,6 +15,7 @@ HOOKS: dict[str, type[SourceApiHook]] = {
     "hubspot": HubSpotHook,
     "marketsharp": MarketSharpHook,
     "activeprospect": ActiveProspectHook,
+    "rest": RestHook,
 }
 
 

@@ -70,10 +70,17 @@ class SourceApiHook(HttpHook):
             Whether it worked, and what to tell the person who pressed the button.
         """
         try:
-            source = load_source(default_directory() / f"{self.source_name}.yaml")
-            return True, self._ask(self.reached(source))
+            return True, self._ask(self.reached(self.tested_source()))
         except CrmWarehouseError as error:
             return False, str(error)
+
+    def tested_source(self) -> Source:
+        """The source that the test button asks.
+
+        Raises:
+            ConfigurationError: Its file is wrong.
+        """
+        return load_source(default_directory() / f"{self.source_name}.yaml")
 
     def _ask(self, source: Source) -> str:
         entity = next(iter(source.entities.values()))

@@ -1,13 +1,13 @@
 """Schemas of the parts of a source file; each loads as an object of ``spec``."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, post_load, validates_schema
 
 from crm_warehouse.source_files import values
-from crm_warehouse.source_files.fields import Number
+from crm_warehouse.source_files.fields import Number, Text
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import Deletes, Paging, Quota, Retry
+from crm_warehouse.spec import Deletes, Paging, PagingStyle, Quota, Retry
 
 
 class QuotaSchema(StrictSchema):
@@ -51,10 +51,30 @@ class FixedSchema(StrictSchema):
         return Retry((data["delay"],) * data["attempts"])
 
 
+def more_flag() -> Text:
+    """Place of a flag by which a source says that more follow."""
+    return values.record_path(
+        "Place of the flag that says whether more records follow; false ends the list. "
+        "Absent: the source has none.",
+        attribute="more_path",
+        default=(),
+    )
+
+
+def total_place() -> Text:
+    """Place of the number of records of a list."""
+    return values.record_path(
+        "Place of the number of records of the whole list. Absent: total, where the "
+        "answer has one.",
+        attribute="total_path",
+        default=(),
+    )
+
+
 class PagingSchema(StrictSchema):
     """What the styles of paging have in common."""
 
-    style: ClassVar[Literal["number", "cursor"]]
+    style: ClassVar[PagingStyle]
 
     size_param = values.words("Query parameter of the page size.")
     size = Number("Records asked for per request unless a run says otherwise.", 1, 1000)
@@ -69,7 +89,7 @@ class PagingSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Paging:
-        return Paging(style=self.style, **data)
+        return Paging(style=self.style, **{"page_param": "", **data})
 
 
 class NumberedPagingSchema(PagingSchema):
@@ -77,6 +97,12 @@ class NumberedPagingSchema(PagingSchema):
 
     style = "number"
     page_param = values.words("Query parameter of the page number.")
+    total = total_place()
+    total_pages = values.record_path(
+        "Place of the number of pages. Absent: total_pages, where the answer has one.",
+        attribute="pages_path",
+        default=(),
+    )
 
 
 class CursorPagingSchema(PagingSchema):
@@ -90,6 +116,7 @@ class CursorPagingSchema(PagingSchema):
         "Place of the next page's cursor in the answer; the last page has none.",
         attribute="next_path",
     )
+    more = more_flag()
 
 
 class LinkSchema(StrictSchema):

@@ -21,8 +21,18 @@ from crm_warehouse.source_files.parts import (
     QuotaSchema,
 )
 from crm_warehouse.source_files.profiles import changes_of
+from crm_warehouse.source_files.rest_parts import (
+    ApiKeySchema,
+    BasicSchema,
+    BearerSchema,
+    LinkPagingSchema,
+    NextUrlPagingSchema,
+    OffsetPagingSchema,
+    header_fields,
+    query_params,
+)
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import Deletes, Entity, LinkMap, Source
+from crm_warehouse.spec import AuthStyle, Deletes, Entity, LinkMap, Source
 from crm_warehouse.unified import LINK_TABLES, UNIFIED
 
 
@@ -50,6 +60,10 @@ class EntitySchema(StrictSchema):
         "run reads everything.",
         default=None,
     )
+    since_format = Choice(
+        "How that time is written.", ("iso", "date", "epoch", "epoch_ms"), default="iso"
+    )
+    params = query_params("Query parameters of every request of the list.")
     created_param = values.words(
         "Searched property for 'created', by which a full load may be split. Absent: "
         "its list is walked.",
@@ -153,6 +167,13 @@ class SourceSchema(StrictSchema):
     client = values.name("Name of the client class in crm_warehouse.clients.registry.")
     connection = values.name("Airflow connection with the credentials.")
     base_url = values.address("Where the API lives unless the connection says so.")
+    auth = Variant(
+        "How the source is shown the credentials. Absent: as a bearer token.",
+        "style",
+        {"bearer": BearerSchema, "basic": BasicSchema, "api_key": ApiKeySchema},
+        default=AuthStyle(),
+    )
+    headers = header_fields("Header fields that every request carries; no secrets.")
     quotas = Items(
         "All limits that hold at once, for the whole account.",
         Part("One limit.", QuotaSchema),
@@ -167,7 +188,13 @@ class SourceSchema(StrictSchema):
     paging = Variant(
         "How list endpoints are walked.",
         "style",
-        {"number": NumberedPagingSchema, "cursor": CursorPagingSchema},
+        {
+            "number": NumberedPagingSchema,
+            "cursor": CursorPagingSchema,
+            "offset": OffsetPagingSchema,
+            "next_url": NextUrlPagingSchema,
+            "link": LinkPagingSchema,
+        },
     )
     timeout = values.seconds(
         "Longest wait for one answer.", attribute="timeout_seconds", default=30.0

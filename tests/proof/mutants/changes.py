@@ -108,14 +108,14 @@ MUTANTS = (
     ),
     _one(
         "a cursor that comes again is noticed",
-        f"{_CLIENTS}/cursor.py",
-        "        if hash(cursor) in self._used:",
+        f"{_CLIENTS}/chain.py",
+        "        if cursor is not None and hash(cursor) in self._used:",
         "        if False:",
         "tests/unit/clients/test_cursor.py::test_a_cursor_that_comes_again_ends_with_an_error",
     ),
     _one(
         "a page that comes again is noticed",
-        f"{_CLIENTS}/cursor.py",
+        f"{_CLIENTS}/chain.py",
         "        if ids and ids == self._ids:",
         "        if False:",
         f"{_CASES}/test_case_31_moving_lists.py::test_a_page_that_comes_twice_costs_a_request[activeprospect]",
@@ -126,6 +126,20 @@ MUTANTS = (
         "        if shrunk and self.page > 1:",
         "        if False:",
         "tests/unit/clients/test_paging.py::test_a_shrinking_list_is_stepped_back",
+    ),
+    _one(
+        "an offset is stepped back from after a deletion",
+        f"{_CLIENTS}/offset.py",
+        "        if self.begun and set(self._marks).isdisjoint(marks):",
+        "        if False:",
+        "tests/unit/clients/test_offset.py::test_a_deletion_meanwhile_hides_no_other_record",
+    ),
+    _one(
+        "no address elsewhere is followed",
+        f"{_CLIENTS}/next_url.py",
+        "        if not is_ours or not path.startswith(base) or _CLIMBS.search(path):",
+        "        if not path.startswith(base) or _CLIMBS.search(path):",
+        "tests/unit/clients/test_next_url.py::test_no_other_place_is_asked_and_the_list_does_not_end",
     ),
     Mutant(
         "no redirect is followed",

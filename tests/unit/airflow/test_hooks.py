@@ -3,6 +3,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.hooks.genius import GeniusHook
 from crm_warehouse.hooks.hubspot import HubSpotHook
 from crm_warehouse.hooks.registry import HOOKS, hook_of
+from crm_warehouse.hooks.rest import RestHook
 from crm_warehouse.hooks.warehouse import WarehouseHook
 from include.dag_factory import SOURCES_DIRECTORY, load_source
 from tests.unit.clients.hubspot_portal import Portal
@@ -251,6 +253,58 @@ def test_the_form_of_the_connection_type_is_known_without_its_hook(
     assert json.loads(form["placeholders"].get("extra", "null")) == extra
     source = load_source(SOURCES_DIRECTORY / f"{name}.yaml")
     assert source.webhooks == (extra is not None)
+
+
+ACME = """\
+source: acme
+title: Acme
+owner: sales-ops
+client: rest
+connection: acme_default
+base_url: https://api.acme.example/v1
+auth: {style: basic}
+quotas: [{name: hourly, requests: 1000, per: 1h}]
+retry: {strategy: fixed, delay: 1s, attempts: 1}
+paging: {style: offset, offset_param: skip, size_param: limit, size: 50, max_size: 50}
+lag: 0s
+clock_skew: 1m
+max_concurrent: 1
+region: US
+entities:
+  people: {into: contacts, path: /people, records: data, id: id, map: {email: mail}}
+"""
+
+
+def set_rest(
+    monkeypatch: pytest.MonkeyPatch, server: ScriptedServer, extra: object
+) -> None:
+    connection = {"conn_type": "crm_rest", "host": server.base_url, "login": TOKEN}
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_CRM_REST_DEFAULT", json.dumps({**connection, "extra": extra})
+    )
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+
+
+def test_the_test_button_of_a_source_without_code_asks_its_api(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CRM_WAREHOUSE_SOURCES", str(tmp_path))
+    (tmp_path / "acme.yaml").write_text(ACME)
+    server.run(lambda _: Reply(200, b'{"data": [{"id": 1}], "total": 1}'))
+    told = (True, "Acme accepts the credentials and has 1 people")
+    set_rest(monkeypatch, server, {})
+
+    assert RestHook().test_connection() == told
+    assert server.requests[-1].headers["Authorization"].startswith("Basic ")
+
+    (tmp_path / "zeta.yaml").write_text(ACME.replace("acme", "zeta"))
+    worked, message = RestHook().test_connection()
+    assert (worked, "there are: acme, zeta" in message) == (False, True)
+
+    set_rest(monkeypatch, server, {"source": "acme"})
+    assert RestHook().test_connection() == told
+    set_rest(monkeypatch, server, {"source": "genius"})
+    assert RestHook().test_connection()[0] is False
 
 
 def test_every_hook_has_a_connection_type() -> None:

@@ -131,7 +131,8 @@ WRONG = [
     (
         "style: number",
         "style: 1",
-        "10:10: paging.style: unknown word 1; known: number, cursor",
+        "10:10: paging.style: unknown word 1; known: number, cursor, "
+        "offset, next_url, link",
     ),
     (
         "region: US",
