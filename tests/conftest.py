@@ -14,6 +14,16 @@ from include.local_stack.postgres import Postgres
 from include.sandbox.server import SandboxServer
 
 _TEMPLATE = "warehouse_template"
+#: Files in memory, where the machine has them, and room for a server's and more.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 * 2**30
+
+
+def _fastest() -> Path | None:
+    """Where a database is made in a tenth of the time; None: the usual place."""
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
+        return None
+    return _MEMORY
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +33,7 @@ def postgres() -> Iterator[Postgres]:
     ``CRM_TEST_POSTGRES_BIN`` names the programs of another PostgreSQL.
     """
     # Not pytest's folder: another user runs the server when root runs the tests.
-    folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="crm-test-", dir=_fastest()))
     folder.chmod(0o755)
     binaries = os.environ.get("CRM_TEST_POSTGRES_BIN")
     passwords = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
