@@ -24,6 +24,7 @@ from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 from tests.proof.command import CommandLine, Ended, generous_sources
 from tests.proof.commit_proxy import CommitProxy
+from tests.proof.house import SOURCES
 from tests.proof.hubspot_sender import PATH, PUBLIC_URL, SECRET
 from tests.proof.oracle import compare_all
 from tests.proof.receiver_process import HUBSPOT, Receiver, started
@@ -140,7 +141,7 @@ class Kind:
         entities: What it loads.
         prepare: Brings database and sandbox to where it begins.
         again: Requests beyond a chunk's that a retry may repeat: confirmations of
-            deletions.
+            deletions; those in flight, which are not fewer where chunks are small.
     """
 
     name: str
@@ -231,6 +232,7 @@ def _genius(mode: str) -> tuple[str, ...]:
 def _of(system: str, entity: str, mode: str) -> Kind:
     """A load of another system, whose lists are walked in another way."""
     prepare = _hubspot_changed if mode == "incremental" else _nothing
+    in_flight = SOURCES[system].in_flight
     return Kind(
         f"{system} {mode}",
         system,
@@ -238,6 +240,7 @@ def _of(system: str, entity: str, mode: str) -> Kind:
         _sync(system, entity, mode),
         (entity,),
         prepare,
+        again=in_flight if in_flight > 1 else 0,
     )
 
 
