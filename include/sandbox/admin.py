@@ -11,7 +11,7 @@ from include.sandbox.messages import Answer, Request, error_answer, json_answer
 from include.sandbox.records import WireId
 from include.sandbox.system import System
 from include.sandbox.table import Table
-from include.sandbox.truth import deleted_lines, truth_lines
+from include.sandbox.truth import deleted_lines, key_lines, truth_lines
 
 _NDJSON = b"application/x-ndjson"
 #: Most records that one admin call moves.
@@ -66,11 +66,8 @@ class Admin:
                 return json_answer(200, {})
             case _, ["settings" | "stats" | "log" | "faults", *rest]:
                 return _about_system(system, method, steps[1], rest, call, query)
-            case "GET", ["truth", entity]:
-                table = system.table(entity)
-                return _lines(list(truth_lines(table, query.get("into"))))
-            case "GET", ["truth", entity, "deleted"]:
-                return _lines(list(deleted_lines(system.table(entity))))
+            case "GET", ["truth", entity, *about]:
+                return _truth(system.table(entity), about, query)
             case "POST", [entity, action]:
                 return json_answer(200, {"ids": _move(system, entity, action, call)})
         raise UnknownPathError("no such admin path")
@@ -153,6 +150,17 @@ def _moved(
         case "mend":
             return table.mend(now)
     raise UnknownPathError(f"no such action {action!r}")
+
+
+def _truth(table: Table, about: list[str], query: dict[str, str]) -> Answer:
+    match about:
+        case []:
+            return _lines(list(truth_lines(table, query.get("into"))))
+        case ["deleted"]:
+            return _lines(list(deleted_lines(table)))
+        case ["known_keys"]:
+            return _lines(list(key_lines(table)))
+    raise UnknownPathError("no such admin path")
 
 
 def _lines(lines: list[bytes]) -> Answer:

@@ -111,6 +111,13 @@ class Crm:
         lines = self._lines(f"/truth/{entity}/deleted")
         return [line["source_id"] for line in lines]
 
+    def known_keys(self, entity: str) -> set[tuple[str, str, str]]:
+        """What live records say under which ids others know them: id, kind, value."""
+        lines = self._lines(f"/truth/{entity}/known_keys")
+        return {
+            (line["source_id"], line["key_kind"], line["key_value"]) for line in lines
+        }
+
     def _lines(self, path: str) -> list[dict[str, Any]]:
         url = f"{self.url}/_sandbox/{self.system}{path}"
         answer = self._http.get(url, timeout=ADMIN_SECONDS)

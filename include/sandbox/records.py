@@ -98,6 +98,7 @@ class Blueprint:
         milliseconds: Whether its times have them; otherwise whole seconds.
         render: Record to the bytes that the API sends.
         parse: The way back.
+        known_keys: Kind and value of each key under which it says others know it.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Blueprint:
     milliseconds: bool = False
     render: Callable[[Fields], bytes] = render_json
     parse: Callable[[bytes], Fields] = parse_json
+    known_keys: Callable[[Fields], list[tuple[str, str]]] = lambda _fields: []
 
 
 @dataclass(slots=True)

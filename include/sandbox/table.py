@@ -15,6 +15,19 @@ _PAST = timedelta(days=730)
 _VIEWS = 16
 
 
+def first_draws(seed: str, index: int) -> tuple[Random, datetime, datetime]:
+    """What makes a record: its randomness, when it was created, when changed.
+
+    Args:
+        seed: Words of its table: ``<seed>/<system>/<entity>``.
+        index: Position there, from 0.
+    """
+    rng = Random(f"{seed}/{index}")
+    past = EPOCH - _PAST * rng.random()
+    later = past + (EPOCH - past) * max(0.0, rng.uniform(-0.4, 1.0))
+    return rng, past, later
+
+
 class Table:
     """Live and deleted records of one entity.
 
@@ -140,9 +153,7 @@ class Table:
     def _birth(
         self, index: int, created: datetime | None, modified: datetime | None
     ) -> Birth:
-        rng = Random(f"{self._seed}/{index}")
-        past = EPOCH - _PAST * rng.random()
-        later = past + (EPOCH - past) * max(0.0, rng.uniform(-0.4, 1.0))
+        rng, past, later = first_draws(self._seed, index)
         key = self.blueprint.first_id + index
         return Birth(
             rng, index, key, created or self._tick(past), modified or self._tick(later)

@@ -35,6 +35,17 @@ def truth_lines(table: Table, into: str | None = None) -> Iterator[bytes]:
         yield orjson.dumps(_truth_of(table.blueprint, record, unify))
 
 
+def key_lines(table: Table) -> Iterator[bytes]:
+    """One JSON line per key under which a live record says that others know it."""
+    blueprint = table.blueprint
+    for record in table.live.values():
+        fields = blueprint.parse(record.body)
+        source_id = blueprint.source_id(fields)
+        for kind, value in blueprint.known_keys(fields) if source_id else ():
+            line = {"source_id": source_id, "key_kind": kind, "key_value": value}
+            yield orjson.dumps(line)
+
+
 def deleted_lines(table: Table) -> Iterator[bytes]:
     """One JSON line per deleted record, in the order of deletion."""
     for key, moment in table.deleted.items():

@@ -144,6 +144,20 @@ class LinkMap:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyMap:
+    """Where a record holds known keys of one kind: ids that others know it by.
+
+    Attributes:
+        kind: ``<source>.<entity>``, whose records have these ids; or a name alone, for
+            what several systems write down and none gave, such as ``certificate``.
+        paths: Places to look; each one counts.
+    """
+
+    kind: str
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Deletes:
     """How a full load decides that a record is gone.
 
@@ -215,6 +229,7 @@ class Entity:
         params: Query parameters of every request of the list.
         database: How it is read from the source's database, or None.
         csv: How it is read from files, or None.
+        known_keys: Where a record says under which ids other systems know it.
     """
 
     source: str
@@ -241,6 +256,7 @@ class Entity:
     params: dict[str, str] = field(default_factory=dict)
     database: DatabaseWay | None = None
     csv: CsvWay | None = None
+    known_keys: tuple[KeyMap, ...] = ()
 
     def views(self) -> "list[Entity]":
         """The entity as each unified table sees it: ``also``'s first, ``into`` last.
@@ -248,7 +264,7 @@ class Entity:
         In this order parents come before the children that the same record makes.
         """
         besides = [
-            replace(self, into=into, fields=fields, also={}, links=())
+            replace(self, into=into, fields=fields, also={}, links=(), known_keys=())
             for into, fields in self.also.items()
         ]
         return [*besides, self]

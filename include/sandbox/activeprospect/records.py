@@ -13,7 +13,7 @@ from include.sandbox.population import Person, person, spelled
 from include.sandbox.records import Birth, Blueprint, Defect, Fields
 
 EVENTS_OF_A_LEAD = 3
-_FIRST_LEAD = 100_001
+FIRST_LEAD = 100_001
 _FIRST_EVENT = 5_000_001
 #: Ids of lead sources, one per channel.
 _FIRST_SOURCE = 1
@@ -41,7 +41,7 @@ def leads(seed: int) -> Blueprint:
 
     def make(birth: Birth) -> Fields:
         rng = birth.rng
-        who = _seen(seed, birth)
+        who = spelled(person(seed, person_number(rng, birth.index)), rng)
         channel = rng.randrange(len(words.CHANNELS))
         source = {
             "id": object_id(_FIRST_SOURCE + channel),
@@ -58,7 +58,7 @@ def leads(seed: int) -> Blueprint:
         }
 
     return _blueprint(
-        "leads", _FIRST_LEAD, make, mapping.unify_lead, defects.LEAD_DEFECTS,
+        "leads", FIRST_LEAD, make, mapping.unify_lead, defects.LEAD_DEFECTS,
         {"contacts": mapping.unify_contact},
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def events() -> Blueprint:
         outcome = rng.choice(_OUTCOMES)
         return {
             "id": object_id(birth.key),
-            "lead_id": object_id(_FIRST_LEAD + lead),
+            "lead_id": object_id(FIRST_LEAD + lead),
             "type": kind,
             "outcome": outcome,
             "reason": rng.choice(_REASONS[outcome]),
@@ -115,13 +115,10 @@ def _blueprint(
     )
 
 
-def _seen(seed: int, birth: Birth) -> Person:
+def person_number(rng: Random, index: int) -> int:
     """Mostly a new person; one lead in 25 is of somebody who has asked before."""
-    rng, number = birth.rng, birth.index
-    if rng.random() < 0.04:
-        number = rng.randrange(birth.index + 1)
-    known = rng.random() < 0.8
-    return spelled(person(seed, number * 3 // 2 if known else _STRANGERS + number), rng)
+    number = index if rng.random() >= 0.04 else rng.randrange(index + 1)
+    return number * 3 // 2 if rng.random() < 0.8 else _STRANGERS + number
 
 
 def _dates(birth: Birth) -> Fields:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import orjson
 
+from include.sandbox import known_keys
 from include.sandbox.activeprospect import records as entities
 from include.sandbox.entity_api import EntityApi
 from include.sandbox.errors import BadRequestError
@@ -37,7 +38,7 @@ class ActiveProspect(EntityApi):
         options = self.settings
         seed, leads = options.seed, options.size(self.name)
         for blueprint, count in (
-            (entities.leads(seed), leads),
+            (known_keys.of_leads(seed, entities.leads(seed)), leads),
             (entities.events(), leads * entities.EVENTS_OF_A_LEAD),
         ):
             yield Table(blueprint, f"{seed}/{self.name}", count, options.dirty)

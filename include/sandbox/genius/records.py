@@ -15,7 +15,7 @@ from include.sandbox.genius.mapping import (
     unify_prospect,
     unify_user,
 )
-from include.sandbox.population import Person, person, phone_digits, spelled
+from include.sandbox.population import person, phone_digits, spelled
 from include.sandbox.records import Birth, Blueprint, Fields
 
 FIRST_PROSPECT = 100_001
@@ -42,12 +42,9 @@ def _dial(digits: str | None) -> str | None:
     return f"+1{digits}" if digits else None
 
 
-def _seen(seed: int, birth: Birth) -> Person:
+def person_number(rng: Random, index: int) -> int:
     """Mostly a new person; one in 25 is in Genius already, spelled otherwise."""
-    number = birth.index
-    if birth.rng.random() < 0.04:
-        number = birth.rng.randrange(birth.index + 1)
-    return spelled(person(seed, number), birth.rng)
+    return index if rng.random() >= 0.04 else rng.randrange(index + 1)
 
 
 def _slug(channel: str) -> str:
@@ -58,7 +55,8 @@ def prospects(seed: int) -> Blueprint:
     """People and households that may buy."""
 
     def make(birth: Birth) -> Fields:
-        rng, who = birth.rng, _seen(seed, birth)
+        rng = birth.rng
+        who = spelled(person(seed, person_number(rng, birth.index)), rng)
         return {
             "id": birth.key,
             "first_name": who.first_name,

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from include.sandbox import known_keys
 from include.sandbox.entity_api import EntityApi
 from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault
@@ -34,7 +35,7 @@ class Genius(EntityApi):
         options = self.settings
         seed, people = options.seed, options.size(self.name)
         for blueprint, count in (
-            (entities.prospects(seed), people),
+            (known_keys.of_prospects(seed, entities.prospects(seed)), people),
             (entities.appointments(people, _USERS), people * 2 // 3),
             (entities.users(seed, _DIVISIONS), _USERS),
             (entities.divisions(), _DIVISIONS),

@@ -51,7 +51,16 @@ _FIELD_TYPES = {
     "enumeration": "select",
 }
 _CUSTOM = frozenset(
-    {"project_interest", "roof_age_years", "homeowner", "financing_requested"}
+    {
+        "project_interest",
+        "roof_age_years",
+        "homeowner",
+        "financing_requested",
+        "genius_id",
+        "marketsharp_id",
+        "ap_leadid",
+        "trustedform_cert_url",
+    }
 )
 LEAD_STATUSES = {
     "NEW": "New",
@@ -107,6 +116,10 @@ _ALL: dict[str, tuple[Property, ...]] = {
         Property("project_interest", "Project interest", "enumeration"),
         Property("roof_age_years", "Age of the roof", "number"),
         Property("homeowner", "Owns the home", "bool"),
+        Property("genius_id", "Genius ID"),
+        Property("marketsharp_id", "MarketSharp ID"),
+        Property("ap_leadid", "ActiveProspect lead ID"),
+        Property("trustedform_cert_url", "TrustedForm certificate URL"),
         *_COMMON,
     ),
     "deals": (

@@ -1,5 +1,6 @@
 """Everything that HubSpot holds: objects, their associations, what search knows."""
 
+from include.sandbox import known_keys
 from include.sandbox.clock import Clock
 from include.sandbox.hubspot import links as associated
 from include.sandbox.hubspot import owners, pipelines
@@ -29,7 +30,10 @@ class Store:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         people = settings.size("hubspot")
-        contacts = self._table(entities.contacts(settings.seed), people)
+        blueprint = known_keys.of_hubspot_contacts(
+            settings.seed, entities.contacts(settings.seed)
+        )
+        contacts = self._table(blueprint, people)
         deals = self._table(
             entities.deals(self._deal_contacts, associated.DEAL_PRIMARY), people // 2
         )

@@ -9,7 +9,7 @@ from include.sandbox import words
 from include.sandbox.clock import iso
 from include.sandbox.marketsharp import defects, mapping
 from include.sandbox.marketsharp.xml import parse, render
-from include.sandbox.population import Person, person, spelled
+from include.sandbox.population import person, spelled
 from include.sandbox.records import Birth, Blueprint, Defect, Fields
 
 FIRST_CONTACT = 200_001
@@ -30,7 +30,7 @@ def contacts(seed: int) -> Blueprint:
 
     def make(birth: Birth) -> Fields:
         rng = birth.rng
-        who = _seen(seed, birth)
+        who = spelled(person(seed, person_number(rng, birth.index)), rng)
         return {
             "ID": str(birth.key),
             "FirstName": who.first_name,
@@ -158,11 +158,9 @@ def _blueprint(
     )
 
 
-def _seen(seed: int, birth: Birth) -> Person:
-    number = birth.index
-    if birth.rng.random() < 0.04:
-        number = birth.rng.randrange(birth.index + 1)
-    return spelled(person(seed, number * 2), birth.rng)
+def person_number(rng: Random, index: int) -> int:
+    """Mostly the next but one person; one in 25 is here already, spelled otherwise."""
+    return 2 * (index if rng.random() >= 0.04 else rng.randrange(index + 1))
 
 
 def _dates(birth: Birth) -> Fields:

@@ -15,9 +15,12 @@ _PLAIN = {"t": "\t", "n": "\n", "r": "\r"}
 
 
 def as_json(mapping: Mapping, record: Any) -> dict[str, Any]:
-    """The record's id, version, row or reject, and warnings, as a JSON object."""
+    """The record's id, version, row or reject, keys and warnings, as a JSON object."""
     source_id = mapping.source_id(record)
     row = mapping.map(record, source_id)
+    keys = NULL
+    if mapping.known_keys is not None and source_id is not None:
+        keys = mapping.known_keys(record, row.warnings)
     return {
         "source_id": source_id,
         "version": mapping.version(record) if source_id is not None else None,
@@ -27,6 +30,7 @@ def as_json(mapping: Mapping, record: Any) -> dict[str, Any]:
             for other, made in zip(mapping.also, row.also, strict=False)
             if made.line is not None
         },
+        "known_keys": _value("jsonb", keys) or {},
         "reject": row.reject and _problem(row.reject),
         "warnings": [_problem(warning) for warning in row.warnings],
     }
@@ -45,6 +49,9 @@ def as_text(shown: dict[str, Any]) -> str:
     for table, values in shown["also"].items():
         lines.append(f"  also in warehouse.{table}:")
         lines += _columns(values, "    ")
+    if shown["known_keys"]:
+        lines.append("  known elsewhere as:")
+        lines += _columns(shown["known_keys"], "    ")
     lines += [f"  warning: {_told(warning)}" for warning in shown["warnings"]]
     return "\n".join(lines)
 

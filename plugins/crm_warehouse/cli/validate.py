@@ -11,6 +11,7 @@ from crm_warehouse.cli.words import hint
 from crm_warehouse.clients.registry import CLIENTS
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files import (
+    check_kinds,
     default_directory,
     forecast,
     json_schema,
@@ -27,6 +28,10 @@ def run(words: Namespace) -> int:
     sources, problems = _load(words.files)
     problems += _unknown_clients(sources)
     warnings = [line for source in sources for line in forecast(source)]
+    if not problems:
+        found, more = check_kinds(words.files)
+        problems += found
+        warnings += more
     if not problems:
         found, more, told = _compare(sources, whole=not words.files)
         problems += found

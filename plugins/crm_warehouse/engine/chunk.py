@@ -32,6 +32,7 @@ class Entry:
         indexed: It comes from an index that may be late.
         page: Where in a list of the source it stood, or None.
         merged_ids: Records that were merged into it, as it says.
+        known_keys: What it says under which ids others know it, as COPY text.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Entry:
     indexed: bool = False
     page: str | None = None
     merged_ids: tuple[str, ...] = ()
+    known_keys: str = NULL
 
     @property
     def fingerprint(self) -> str:
@@ -58,17 +60,21 @@ class Entry:
         reject = self.row.reject
         return reject is not None and reject.error_type == "refused_by_warehouse"
 
-    def copy_line(self, row: Row, empty_row: str, *, with_payload: bool) -> str:
+    def copy_line(
+        self, row: Row, empty_row: str, *, with_payload: bool, with_keys: bool = False
+    ) -> str:
         """One line of COPY's text format for a chunk's table.
 
         Args:
             row: The entry's row, or one of those that it makes besides.
             empty_row: What stands for a row that was rejected.
             with_payload: Whether the payload is wanted too.
+            with_keys: Whether its known keys are: a column behind the row's.
         """
         source_id = (self.source_id or "").replace("\\", "\\\\")
         exact = self.payload.exact if with_payload else None
         rejected = row.line is None
+        line = empty_row if row.line is None else row.line
         return "\t".join(
             (
                 source_id,
@@ -79,7 +85,7 @@ class Entry:
                 "t" if self.indexed else "f",
                 "t" if rejected else "f",
                 row.sync_hash or NULL,
-                empty_row if row.line is None else row.line,
+                f"{line}\t{self.known_keys}" if with_keys else line,
                 NULL if exact is None else "\\\\x" + exact.hex(),
                 self.payload.text.replace("\\", "\\\\") if with_payload else NULL,
             )
@@ -211,6 +217,8 @@ class Chunk:
         )
         if source_id is not None:
             entry.merged_ids = self._mapping.merged_ids(record)
+            if self._mapping.known_keys is not None:
+                entry.known_keys = self._mapping.known_keys(record, row.warnings)
         older = self._entries.get(key)
         if older is not None:
             if older.version and version and _order(older.version) > _order(version):

@@ -5,6 +5,7 @@ from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.known_keys import end_keys
 from crm_warehouse.engine.queries import query
 from crm_warehouse.spec import Entity
 
@@ -36,6 +37,7 @@ def bury(conn: Connection, job: Job, entity: Entity, gone: Gone) -> list[str]:
         {**values, "ids": gone.source_ids},
     ).fetchall()
     ids = [source_id for (source_id,) in rows]
+    end_keys(conn, entity, {**values, "ids": ids})
     deleted: list[str] = []
     for view in entity.views():  # its own table comes last
         row = conn.execute(

@@ -23,7 +23,12 @@ from crm_warehouse.engine.erased_groups import Groups
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.record_paths import first_of
-from crm_warehouse.engine.share import hold_links, hold_rows, links_about
+from crm_warehouse.engine.share import (
+    KNOWN_KEYS,
+    hold_links,
+    hold_rows,
+    links_about,
+)
 from crm_warehouse.spec import Entity
 from crm_warehouse.unified import LINK_TABLES, UNIFIED, Link, links_to
 
@@ -98,7 +103,7 @@ class _Erasure:
         groups = Groups(self._conn, entity, system)
         found = groups.search(self._request.source_ids)
         hold_rows(self._conn, source_system=system, entity_type=entity.name)
-        hold_links(self._conn, links_about(entity))
+        hold_links(self._conn, links_about(entity), KNOWN_KEYS)
         ids = sorted(groups.close(found))
         self._values["ids"] = ids
         erased = Erased(ids, [], {})
@@ -110,6 +115,7 @@ class _Erasure:
             erased.lived, count = self._one(self._rows(view.into))
             erased.counts[f"warehouse.{view.into}"] = count
             self._cut(view.into)
+        (erased.counts["identity.known_keys"],) = self._one(query("erase_known_keys"))
         self._audit(erased)
         return erased
 

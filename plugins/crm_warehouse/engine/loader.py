@@ -13,6 +13,7 @@ from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk, Entry, refuse
 from crm_warehouse.engine.deletions import mark_deleted
 from crm_warehouse.engine.jobs import Connection, Job
+from crm_warehouse.engine.known_keys import KeyMerge
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.queries import query
@@ -87,7 +88,15 @@ class Loader:
             RowMerge(each, f"chunk_{each.into}", raw, tell_ids=True)
             for each in mapping.also
         ]
-        self._rows = RowMerge(mapping, "chunk", raw, tell_ids=several)
+        # A replay also ends what records said in places that the mapping forgot.
+        self._keys = (
+            KeyMerge(raw, mapping.kept_kinds, with_raw=with_raw)
+            if entity.known_keys or not with_raw
+            else None
+        )
+        self._rows = RowMerge(
+            mapping, "chunk", raw, tell_ids=several, with_keys=self._keys is not None
+        )
         self._links = [LinkMerge(entity.into, link.parent) for link in mapping.links]
         self._make_tables()
 
@@ -209,6 +218,8 @@ class Loader:
             )
             if self._with_raw:
                 cursor.execute(self._merge_raw, values)
+            if self._keys is not None:
+                self._keys.merge(cursor, values)
             written = self._merge_rows(cursor, stored, values)
             counts.created, counts.updated = written.created, written.updated
             if self._copy_errors(cursor, entries):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from crm_warehouse.engine import normalize, payload, values
+from crm_warehouse.engine.known_keys import key_reader
 from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.record_paths import (
     LONGEST_ID,
@@ -110,6 +111,8 @@ class Mapping:
             columns in a row, as jsonb, and count in its hash.
         digest: Changes when records may map otherwise than before.
         merged_ids: Lists the ids that a record says were merged into it.
+        known_keys: Reads the known keys of a record; None: the entity has none.
+        kept_kinds: Kinds of them about which records say nothing any more, likewise.
         also: Mappings of the same records into other tables.
         kept: Columns about which records say nothing any more, since the properties
             are gone that they are mapped from. Rows keep what they have there.
@@ -157,6 +160,10 @@ class Mapping:
         self._id = getter(entity.id_path)
         self._version = getter(entity.version_path) if entity.version_path else None
         self.merged_ids = merged_ids_getter(entity.merged_ids)
+        self.known_keys = key_reader(entity.known_keys) if entity.known_keys else None
+        self.kept_kinds = [
+            each.kind for each in entity.known_keys if is_lost(each, removed)
+        ]
         own = [check for check in checks if check.table == entity.into]
         self._checks = self._bind(own, range(len(self._fields)))
         self._late_checks = self._bind(own, range(len(self._fields), len(self.columns)))

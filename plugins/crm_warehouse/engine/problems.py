@@ -15,6 +15,7 @@ _BUILT_IN = {
     "invalid_phone": "built-in:phone",
     "too_long": "built-in:usual_length",
     "invalid_character": "built-in:characters",
+    "unusable_key": "built-in:known_keys",
     "refused_by_warehouse": "built-in:postgresql",
 }
 

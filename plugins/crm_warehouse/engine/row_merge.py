@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import sql
 
+from crm_warehouse.engine import known_keys
 from crm_warehouse.engine.chunk import Entry
 from crm_warehouse.engine.mapping import Mapping, Row
 from crm_warehouse.engine.queries import columns, query
@@ -36,13 +37,21 @@ class RowMerge:
         chunk_table: Temporary table to copy into.
         raw_table: Table of the raw layer that holds the records.
         tell_ids: Whether the ids of written rows are wanted.
+        with_keys: Whether the known keys of records are copied, too.
     """
 
     def __init__(
-        self, mapping: Mapping, chunk_table: str, raw_table: str, *, tell_ids: bool
+        self,
+        mapping: Mapping,
+        chunk_table: str,
+        raw_table: str,
+        *,
+        tell_ids: bool,
+        with_keys: bool = False,
     ) -> None:
         self.chunk_table = chunk_table
         self._mapping = mapping
+        self._with_keys = with_keys
         self._empty_row = "\t".join([NULL] * len(mapping.line_columns()))
         self._copy = sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL {})").format(
             sql.Identifier(chunk_table), sql.Literal(NULL)
@@ -51,9 +60,12 @@ class RowMerge:
 
     def create_chunk(self) -> sql.Composed:
         """Statement that makes the temporary table."""
+        held = self._mapping.line_columns()
+        if self._with_keys:
+            held[known_keys.COLUMN] = "jsonb"
         mapped = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-            for name, kind in self._mapping.line_columns().items()
+            for name, kind in held.items()
         )
         table = sql.Identifier(self.chunk_table)
         return query("create_chunk", table=table, mapped=mapped)
@@ -67,7 +79,12 @@ class RowMerge:
     ) -> None:
         """Copy rows into the temporary table, rejected ones included."""
         lines = [
-            entry.copy_line(row, self._empty_row, with_payload=with_payload)
+            entry.copy_line(
+                row,
+                self._empty_row,
+                with_payload=with_payload,
+                with_keys=self._with_keys,
+            )
             for entry, row in rows
         ]
         with cursor.copy(self._copy) as copy:

@@ -17,7 +17,7 @@ from crm_warehouse.engine import jobs
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
-from crm_warehouse.spec import Entity, FieldMap
+from crm_warehouse.spec import Entity, FieldMap, KeyMap
 
 #: The entity's endpoint that names its properties.
 ENDPOINT = "properties"
@@ -119,24 +119,27 @@ def removed_properties(
     return frozenset(name for (name,) in rows)
 
 
-def is_lost(line: FieldMap, removed: frozenset[str]) -> bool:
-    """Whether a column's values cannot come any more, with these properties gone."""
+def is_lost(line: FieldMap | KeyMap, removed: frozenset[str]) -> bool:
+    """Whether its values cannot come any more, with these properties gone."""
     gone = [name in removed for name in _names(line)]
-    if line.join is not None:
+    if isinstance(line, FieldMap) and line.join is not None:
         return any(gone)
     return len(gone) == len(line.paths) and all(gone)
 
 
 def _mapped(entity: Entity) -> dict[str, list[str]]:
-    """Property -> the columns that are mapped from it."""
+    """Property -> the columns that are mapped from it, and the kinds of its keys."""
     found: dict[str, list[str]] = {}
     for view in entity.views():
         for line in view.fields:
             for name in _names(line):
                 found.setdefault(name, []).append(f"{view.into}.{line.target}")
+    for each in entity.known_keys:
+        for name in _names(each):
+            found.setdefault(name, []).append(f"known_keys.{each.kind}")
     return found
 
 
-def _names(line: FieldMap) -> list[str]:
-    """The properties among a column's places."""
+def _names(line: FieldMap | KeyMap) -> list[str]:
+    """The properties among its places."""
     return [str(path[1]) for path in line.paths if path[0] == _HOLDER and path[1:]]

@@ -10,6 +10,9 @@ from crm_warehouse.engine.queries import query
 from crm_warehouse.spec import Entity
 from crm_warehouse.unified import LINK_TABLES, Link, links_of, links_to
 
+#: Locked as the link tables are: records say of others who they are.
+KNOWN_KEYS = "known_keys"
+
 
 def hold_rows(conn: Connection, *, source_system: str, entity_type: str) -> None:
     """Let nobody else write records of this entity until the transaction ends."""
@@ -34,6 +37,8 @@ def share_links(conn: Connection, entity: Entity, held: Collection[str] = ()) ->
         held: Tables of which the transaction itself moves links.
     """
     shared = {view.into for view in entity.views()} | set(_link_tables(entity))
+    if entity.known_keys:
+        shared.add(KNOWN_KEYS)
     for table in sorted(shared.union(held)):
         lock = query("lock_links") if table in held else query("share_links")
         conn.execute(lock, {"table": table})
@@ -63,9 +68,9 @@ def links_about(entity: Entity) -> list[Link]:
     return sorted(found)
 
 
-def hold_links(conn: Connection, links: list[Link]) -> None:
-    """Let nobody write the linked tables until the transaction ends."""
-    for table in sorted({link.table for link in links}):
+def hold_links(conn: Connection, links: list[Link], *more: str) -> None:
+    """Let nobody write the linked tables, and more, until the transaction ends."""
+    for table in sorted({link.table for link in links}.union(more)):
         conn.execute(query("lock_links"), {"table": table})
 
 

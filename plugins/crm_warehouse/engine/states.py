@@ -19,7 +19,7 @@ from crm_warehouse.engine.deletions import bury
 from crm_warehouse.engine.erasure import Request, erase
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
-from crm_warehouse.engine.share import links_about, share_links
+from crm_warehouse.engine.share import KNOWN_KEYS, links_about, share_links
 from crm_warehouse.spec import Entity
 from crm_warehouse.unified import LINK_TABLES, Link, LinkTable, links_to
 
@@ -105,7 +105,7 @@ class States:
         if others:
             # All that is needed, in the order in which everybody takes it.
             about = {link.table for link in links_about(self._entity)}
-            share_links(self._conn, self._entity, about)
+            share_links(self._conn, self._entity, about | {KNOWN_KEYS})
             system = self._names["source_system"]
             by = job.triggered_by
             request = Request(self._entity, system, sorted(others), "merge", by)

@@ -8,6 +8,7 @@ from crm_warehouse.source_files.definition import as_json
 from crm_warehouse.source_files.editor_schema import json_schema
 from crm_warehouse.source_files.forecast import forecast
 from crm_warehouse.source_files.load import (
+    check_kinds,
     default_directory,
     load_source,
     load_sources,
@@ -15,6 +16,7 @@ from crm_warehouse.source_files.load import (
 
 __all__ = [
     "as_json",
+    "check_kinds",
     "default_directory",
     "forecast",
     "json_schema",

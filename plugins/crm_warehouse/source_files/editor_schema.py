@@ -9,6 +9,7 @@ from marshmallow import Schema, fields
 from crm_warehouse.source_files import paths
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
 from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
+from crm_warehouse.source_files.key_places import KeyPlaces
 from crm_warehouse.source_files.mapping import Origin, Rule, columns_of
 from crm_warehouse.source_files.profiles import OF_THE_SOURCE, Changes
 from crm_warehouse.source_files.schemas import EntitySchema, SourceSchema
@@ -183,6 +184,11 @@ def _(field: Variant) -> Json:
 def _(field: Origin) -> Json:
     rest = {"const": paths.REST}
     return {"anyOf": [_form(field.one), _form(field.several), rest]}
+
+
+@_form.register
+def _(field: KeyPlaces) -> Json:
+    return {"anyOf": [_form(field.one), _form(field.several)]}
 
 
 @_form.register

@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files.containers import load_part
 from crm_warehouse.source_files.document import Place, UnreadableError, read_document
+from crm_warehouse.source_files.key_places import stray_kinds
 from crm_warehouse.source_files.profiles import problems_beside, profiles_in
 from crm_warehouse.source_files.schemas import SourceSchema
 from crm_warehouse.spec import Source
@@ -98,6 +99,32 @@ def load_sources(directory: Path) -> dict[str, Source]:
     if problems:
         raise ConfigurationError(*problems)
     return {source.name: source for source in sorted(loaded.values(), key=_name)}
+
+
+def check_kinds(files: list[Path]) -> tuple[list[str], list[str]]:
+    """Kinds of known keys that name no entity of these files' sources.
+
+    Args:
+        files: Right files; empty: all of the default folder.
+
+    Returns:
+        Problems: the source is described, and has no such entity. Warnings, of a whole
+        folder only: the source is not described; it may just not be loaded here.
+    """
+    whole = not files
+    loaded = {path: load_source(path) for path in files or _files(default_directory())}
+    paths = {source.name: path for path, source in loaded.items()}
+    problems: list[str] = []
+    warnings: list[str] = []
+    for stray in stray_kinds(loaded.values()):
+        path = paths[stray.source]
+        at = read_document(path).locate(stray.place)
+        line = _line(path, at, stray.place, stray.message)
+        if stray.is_mistake:
+            problems.append(line)
+        elif whole:
+            warnings.append(f"{line}; what is linked by it dangles")
+    return problems, warnings
 
 
 def _files(directory: Path) -> list[Path]:

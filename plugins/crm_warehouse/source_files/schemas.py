@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
 
-from crm_warehouse.source_files import mapping, names, values
+from crm_warehouse.source_files import key_places, mapping, names, values
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
 from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.parts import (
@@ -114,6 +114,13 @@ class EntitySchema(StrictSchema):
         "or id:time;id:time.",
         values.record_path("Place of such a list."),
         default=(),
+    )
+    known_keys = Named(
+        "Kinds of keys under which other systems know a record, and where it holds "
+        "them.",
+        key_places.key_kind("Whose ids the keys are: <source>.<entity>, or a name."),
+        key_places.KeyPlaces("Where the keys are: a path, or several."),
+        default={},
     )
     sensitive = Flag(
         "Whether properties with sensitive data are loaded, too, as far as the "
@@ -303,4 +310,5 @@ def _mapped(parts: dict[str, Any]) -> dict[str, Any]:
         "links": tuple(
             LinkMap(parent, **places) for parent, places in parts["links"].items()
         ),
+        "known_keys": key_places.key_maps(parts["known_keys"]),
     }

@@ -199,3 +199,20 @@ def test_a_long_list_is_shortened_for_people_only(call: Call, tmp_path: Path) ->
     (record,) = json.loads(out)["records"]
     (links,) = [value for value in record["row"].values() if isinstance(value, list)]
     assert len(links) == 151
+
+
+def test_known_keys_are_shown(call: Call, tmp_path: Path) -> None:
+    record = {"id": 1, "last_name": "L", "marketsharp_id": " 7;8", "status": "new"}
+    bad = {"id": 2, "last_name": "L", "hubspot_contact_id": [], "status": "new"}
+    words = ("preview", "--source", "genius", "--entity", "prospects")
+    _, out, _ = call(*words, "--json", *_sample(tmp_path, [record, bad]))
+    _, text, _ = call(*words, *_sample(tmp_path, [record, bad]))
+
+    shown = json.loads(out)["records"]
+    assert [each["known_keys"] for each in shown] == [
+        {"marketsharp.contacts": ["7", "8"]},
+        {},
+    ]
+    assert '  known elsewhere as:\n    marketsharp.contacts  ["7", "8"]' in text
+    assert text.count("known elsewhere") == 1
+    assert "warning: known_keys.hubspot.contacts: no key" in text

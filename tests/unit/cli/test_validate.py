@@ -150,3 +150,43 @@ def test_an_unknown_client_is_a_problem(call: Call, folder: Path) -> None:
         "known are activeprospect, genius, hubspot, marketsharp\n",
         "",
     )
+
+
+def test_known_keys_of_what_nobody_describes(call: Call, folder: Path) -> None:
+    status, out, _ = call("validate")
+    lines = [line for line in out.splitlines() if line.startswith("warning: ")]
+    assert status == 0
+    assert len(lines) == 2
+    assert lines[0].endswith(
+        "genius.yaml:32:7: entities.prospects.known_keys.hubspot.contacts: no source"
+        " 'hubspot' is described here; known: genius; what is linked by it dangles"
+    )
+
+    wrong = GENIUS.replace("hubspot.contacts:", "genius.prospect:")
+    (folder / "genius.yaml").write_text(wrong, "utf-8")
+    for words in ((), (str(folder / "genius.yaml"),)):
+        status, out, _ = call("validate", *words)
+        (error,) = [line for line in out.splitlines() if line.startswith("error: ")]
+        assert status == 2
+        assert error.endswith(
+            "genius.yaml:32:7: entities.prospects.known_keys.genius.prospect: genius"
+            " has no entity 'prospect'; did you mean 'prospects'?"
+        )
+        assert ("no source 'marketsharp'" in out) is not bool(words)
+
+
+def test_known_keys_of_profiles(call: Call, folder: Path) -> None:
+    profile = """
+profiles:
+  real:
+    entities:
+      prospects: {known_keys: {genius.crews: crew, genius.teams: team}}
+      crews: {into: users, path: /crews, records: data, id: id, map: {name: name}}
+"""
+    (folder / "genius.yaml").write_text(GENIUS + profile, "utf-8")
+
+    status, out, _ = call("validate")
+
+    (error,) = [line for line in out.splitlines() if line.startswith("error: ")]
+    assert status == 2
+    assert "profiles.real.entities.prospects.known_keys.genius.teams: genius" in error

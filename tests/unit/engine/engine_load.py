@@ -16,6 +16,7 @@ from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.rule_store import job_mapping
+from crm_warehouse.source_files import as_json
 from crm_warehouse.spec import Entity, Source
 
 __all__ = ["NOON", "Begin", "Connection", "Load", "at", "connect", "rows"]
@@ -52,7 +53,11 @@ class Load:
             source, entity, source_system=source.name, mode=mode, restart=True
         )
         self.job: Job = jobs.claim(
-            conn, request, arguments={}, window_start=None, spec={}
+            conn,
+            request,
+            arguments={},
+            window_start=None,
+            spec=as_json(source, entity),
         )
         self.mapping = job_mapping(conn, self.job, source, entity)
         self.loader = Loader(conn, entity, self.mapping, source.name, with_raw=with_raw)

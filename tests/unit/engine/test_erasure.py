@@ -43,6 +43,7 @@ def marked(number: int, mark: str = MARK, **properties: Any) -> dict[str, Any]:
     record["properties"] |= {
         "email": f"{mark}@example.com",
         "hs_object_id": str(number),
+        "trustedform_cert_url": f"https://cert.example.com/{mark}/{number}",
         **properties,
     }
     return record
@@ -138,6 +139,7 @@ def test_nothing_of_the_person_is_left_in_any_table(
         "warehouse.contacts.email",
         "warehouse.contacts.email_normalized",
         "warehouse.contacts.address",
+        "identity.known_keys.key_value",
         "ops.sync_errors.record_data",
         "staging.webhook_events.payload",
         "staging.webhook_deliveries.body",
@@ -149,6 +151,7 @@ def test_nothing_of_the_person_is_left_in_any_table(
     assert counts == {
         "raw.hubspot_contacts": 1,
         "warehouse.contacts": 1,
+        "identity.known_keys": 1,
         "ops.sync_errors": 2,
         "staging.webhook_events": 1,
         "staging.webhook_deliveries": 3,

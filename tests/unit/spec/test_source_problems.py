@@ -13,6 +13,10 @@ NAME_HINT = (
     "beginning with a letter, at most 41 characters"
 )
 DURATION_HINT = "is no duration; write e.g. 500ms, 30s, 15m, 1h or 2d"
+KIND_HINT = (
+    "is no kind of key: write <source>.<entity>, whose records have these ids, or one "
+    "name for what no source gives out"
+)
 PATH_HINT = "is no path; write e.g. email, properties.email or contacts[0].id"
 CRON_HINT = 'is no cron schedule of five numeric fields; write e.g. "*/15 * * * *"'
 LIST_HINT = "is no path under the base URL; write e.g. /contacts, without query"
@@ -33,6 +37,31 @@ WRONG = [
         "title:",
         "titel: x\ntitle:",
         "2:1: titel: unknown key 'titel'; did you mean 'title'?",
+    ),
+    (
+        "    id: id\n    map:\n      email",
+        "    id: id\n    known_keys: {Other.Things: x}\n    map:\n      email",
+        f"21:18: entities.people.known_keys.Other.Things: 'Other.Things' {KIND_HINT}",
+    ),
+    (
+        "    id: id\n    map:\n      email",
+        "    id: id\n    known_keys: {a.b.c: x}\n    map:\n      email",
+        f"21:18: entities.people.known_keys.a.b.c: 'a.b.c' {KIND_HINT}",
+    ),
+    (
+        "    id: id\n    map:\n      email",
+        "    id: id\n    known_keys: {a: $rest}\n    map:\n      email",
+        f"21:18: entities.people.known_keys.a: '$rest' {PATH_HINT}",
+    ),
+    (
+        "    id: id\n    map:\n      email",
+        "    id: id\n    known_keys: {a: [x, x]}\n    map:\n      email",
+        "21:25: entities.people.known_keys.a[1]: 'x' is there twice",
+    ),
+    (
+        "    id: id\n    map:\n      email",
+        "    id: id\n    known_keys: {a: {from: x}}\n    map:\n      email",
+        "21:18: entities.people.known_keys.a: must be text, not a mapping",
     ),
     ("title: Acme CRM\n", "", "1:1: title: is missing"),
     ("title: Acme CRM", "title:", "2:1: title: must not be empty"),
