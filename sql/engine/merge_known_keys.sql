@@ -35,9 +35,9 @@ SELECT
 FROM chunk AS c
 CROSS JOIN LATERAL jsonb_each(c.known_keys) AS said (kind, keys)
 CROSS JOIN LATERAL jsonb_array_elements_text(said.keys) AS listed (value)
--- Look-ups one after the other, the one that most often answers first; with OFFSET, so
--- that the planner makes no joins of them.
 WHERE CASE
+        -- Look-ups one after the other, the one first that most often answers; with
+        -- OFFSET, so that the planner makes no joins of them.
         WHEN EXISTS (
             SELECT FROM identity.known_keys AS k
             WHERE k.source_system = %(source_system)s
