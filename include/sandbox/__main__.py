@@ -5,10 +5,12 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 
 from include.sandbox.app import Sandbox
+from include.sandbox.described import read_description
 from include.sandbox.settings import DEFAULT_TOKENS, Settings, tokens_from
 from include.sandbox.wire import SandboxProtocol
 
@@ -33,8 +35,6 @@ def _count(text: str) -> int:
 
 def _size(text: str) -> tuple[str, int]:
     system, _, count = text.partition("=")
-    if system not in DEFAULT_TOKENS:
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(DEFAULT_TOKENS)}")
     return system, _count(count)
 
 
@@ -57,15 +57,32 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[int, Settings]:
         help="records of the system's main entity; may be given again",
     )
     add("--dirty", type=_share, default=0.0, help="share of bad records (%(default)s)")
+    add(
+        "--with",
+        type=Path,
+        action="append",
+        default=[],
+        dest="described",
+        metavar="FILE",
+        help="JSON that describes one more system; may be given again",
+    )
     add("--quota", choices=("on", "off"), default="on", help="(%(default)s)")
     given = parser.parse_args(arguments)
+    try:
+        known = [*DEFAULT_TOKENS, *(read_description(p).name for p in given.described)]
+    except ValueError as error:
+        parser.error(str(error))
+    for system, _ in given.size:
+        if system not in known:
+            parser.error(f"--size: {system!r} must be one of {', '.join(known)}")
     settings = Settings(
         seed=given.seed,
         prospects=given.prospects,
         sizes=dict(given.size),
         dirty=given.dirty,
         quota=given.quota == "on",
-        tokens=tokens_from(os.environ),
+        tokens=tokens_from(os.environ, known),
+        described=tuple(given.described),
     )
     return given.port, settings
 

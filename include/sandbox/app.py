@@ -10,6 +10,7 @@ from typing import Any
 from include.sandbox import wire
 from include.sandbox.activeprospect.system import ActiveProspect
 from include.sandbox.admin import Admin
+from include.sandbox.described import DescribedApi, read_description
 from include.sandbox.drift import drifted
 from include.sandbox.faults import Fault
 from include.sandbox.genius.system import Genius
@@ -49,6 +50,7 @@ class Sandbox:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.systems: dict[str, System] = {}
+        self._described = [read_description(path) for path in settings.described]
         self.reset()
         self._admin = Admin(self.systems, self.reset)
 
@@ -58,6 +60,8 @@ class Sandbox:
             former.close()
         for system in SYSTEMS:
             self.systems[system.name] = system(self.settings)
+        for told in self._described:
+            self.systems[told.name] = DescribedApi(self.settings, told)
 
     async def __call__(
         self, scope: dict[str, Any], receive: wire.Receive, send: wire.Send

@@ -45,7 +45,7 @@ class Crm:
     @property
     def token(self) -> str:
         """The token or key that the CRM accepts."""
-        return self.settings.tokens[self.system]
+        return self.settings.token(self.system)
 
     def admin(self, method: str, path: str, call: dict[str, Any] | None = None) -> Any:
         """One admin call about the CRM; returns its JSON answer.

@@ -61,6 +61,7 @@ class SandboxServer(Crm):
             "--dirty", str(options.dirty),
             "--quota", "on" if options.quota else "off",
             *(f"--size={name}={count}" for name, count in options.sizes.items()),
+            *(f"--with={path}" for path in options.described),
         ]  # fmt: skip
         tokens = {token_variable(name): t for name, t in options.tokens.items()}
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter)

@@ -1,12 +1,18 @@
 """How one sandbox process is set up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
+
+
+def _invented(system: str) -> str:
+    return f"sandbox-{system}-token"
+
 
 #: Tokens of a sandbox that was given none: invented, and worth nothing elsewhere.
 DEFAULT_TOKENS: dict[str, str] = {
-    name: f"sandbox-{name}-token"
+    name: _invented(name)
     for name in ("genius", "hubspot", "marketsharp", "activeprospect")
 }
 #: System -> what part of the number of Genius prospects its main entity has.
@@ -23,11 +29,19 @@ def token_variable(system: str) -> str:
     return f"SANDBOX_{system.upper()}_TOKEN"
 
 
-def tokens_from(environment: Mapping[str, str]) -> dict[str, str]:
-    """Token of every system: from the environment, or the invented one."""
+def tokens_from(
+    environment: Mapping[str, str], more: Iterable[str] = ()
+) -> dict[str, str]:
+    """Token of every system: from the environment, or the invented one.
+
+    Args:
+        environment: Variables of the process.
+        more: Systems besides those that there always are.
+    """
+    invented = {**{name: _invented(name) for name in more}, **DEFAULT_TOKENS}
     return {
         system: environment.get(token_variable(system)) or default
-        for system, default in DEFAULT_TOKENS.items()
+        for system, default in invented.items()
     }
 
 
@@ -42,6 +56,7 @@ class Settings:
         dirty: Share (0..1) of records that carry a defect.
         quota: Whether quotas are enforced from the start.
         tokens: System -> accepted token or key; never shown.
+        described: Files that describe further systems.
     """
 
     seed: int = 7
@@ -53,6 +68,13 @@ class Settings:
         default_factory=lambda: dict(DEFAULT_TOKENS), repr=False
     )
 
+    described: tuple[Path, ...] = ()
+
     def size(self, system: str) -> int:
         """Records of the system's main entity: prospects, contacts, leads."""
-        return self.sizes.get(system, int(self.prospects * _PARTS[system]))
+        part = _PARTS.get(system, Fraction(1))
+        return self.sizes.get(system, int(self.prospects * part))
+
+    def token(self, system: str) -> str:
+        """The accepted token or key of a system."""
+        return self.tokens.get(system, _invented(system))

@@ -19,6 +19,7 @@ COMMANDS = {
     "preview": "preview",
     "validate": "validate",
     "migrate": "migrate",
+    "new-source": "new_source",
     "reconcile": "reconcile",
     "forecast": "forecast",
     "maintain": "maintain",

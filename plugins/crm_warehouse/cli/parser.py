@@ -98,6 +98,7 @@ def build() -> Parser:
     _preview(_command(commands, "preview", "show how records map, write nothing"))
     _validate(_command(commands, "validate", "check source files and tables"))
     _command(commands, "migrate", "bring the tables of the warehouse up to date")
+    _new_source(_command(commands, "new-source", "draft a source that needs no code"))
     _maintain(_command(commands, "maintain", "heal what is stuck, delete what is old"))
     _webhooks(commands)
     _erase(_command(commands, "erase", "erase a person's record for good"))
@@ -250,6 +251,34 @@ def _validate(parser: Parser) -> None:
         "--schema",
         action="store_true",
         help="print the JSON Schema of the files, for editors, and check nothing",
+    )
+
+
+def _new_source(parser: Parser) -> None:
+    add = parser.add_argument
+    add("name", metavar="NAME", help="source, e.g. acme")
+    add(
+        "--entity",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="kind of record, e.g. contacts; may be given again",
+    )
+    add(
+        "--from",
+        action="append",
+        default=[],
+        type=arguments.existing_file,
+        dest="samples",
+        metavar="SAMPLE.json",
+        help="saved answer of the API, to guess from; the second is of the second "
+        "--entity, and so on",
+    )
+    add(
+        "--into",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of your own for all files, instead of the repository's places",
     )
 
 

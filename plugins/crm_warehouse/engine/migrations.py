@@ -6,6 +6,7 @@ is in use, and changes nothing then.
 """
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ import psycopg
 from crm_warehouse.engine.queries import SQL_FOLDER
 from crm_warehouse.errors import ConfigurationError
 
+#: Names a folder with migrations of your own, for sources of your own.
+OWN_VARIABLE = "CRM_WAREHOUSE_MIGRATIONS"
+#: Their lowest number: no release's ever comes so far.
+FIRST_OWN = "9001"
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _LOCK_KEY = 5_270_461_123  # any number that nothing else uses
 _OLDEST_SERVER = 15
@@ -47,12 +52,16 @@ class Migration:
     checksum: str
 
 
-def migrate(conninfo: str, folder: Path = SQL_FOLDER / "migrations") -> list[str]:
+def migrate(
+    conninfo: str, folder: Path = SQL_FOLDER / "migrations", own: Path | None = None
+) -> list[str]:
     """Bring a database up to date.
 
     Args:
         conninfo: libpq connection string; its role owns the warehouse's schemas.
         folder: Where the numbered files lie.
+        own: Where those of your own lie, numbered from 9001 on; None: in the folder
+            that ``CRM_WAREHOUSE_MIGRATIONS`` names, if any.
 
     Returns:
         Names of the files applied now; empty when there was nothing to do.
@@ -62,7 +71,7 @@ def migrate(conninfo: str, folder: Path = SQL_FOLDER / "migrations") -> list[str
             this checkout, the server is too old, or a file fails: those before it
             stay applied.
     """
-    migrations = read_folder(folder)
+    migrations = read_folder(folder) + _read_own(own or own_folder())
     with psycopg.connect(conninfo, autocommit=True) as conn:
         _check_server(conn)
         conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
@@ -76,6 +85,29 @@ def migrate(conninfo: str, folder: Path = SQL_FOLDER / "migrations") -> list[str
         for migration in pending:
             _apply(conn, migration)
     return [migration.name for migration in pending]
+
+
+def own_folder() -> Path | None:
+    """Folder of your own migrations, by the environment."""
+    chosen = os.environ.get(OWN_VARIABLE, "").strip()
+    return Path(chosen) if chosen else None
+
+
+def _read_own(folder: Path | None) -> list[Migration]:
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder}: there is no such folder; {OWN_VARIABLE} names it"
+        )
+    migrations = read_folder(folder)
+    for migration in migrations:
+        if migration.version < FIRST_OWN:
+            raise ConfigurationError(
+                f"{folder / migration.name}: number it from {FIRST_OWN} on; lower "
+                "numbers are those of releases"
+            )
+    return migrations
 
 
 def read_folder(folder: Path) -> list[Migration]:
@@ -115,12 +147,7 @@ def _check_server(conn: psycopg.Connection[Any]) -> None:
 
 def _check_history(migrations: list[Migration], applied: dict[str, str]) -> None:
     known = {migration.version: migration for migration in migrations}
-    problems = [
-        f"the database has migration {version}, which this checkout has not: it is"
-        " older than the database; update it"
-        for version in applied
-        if version not in known
-    ]
+    problems = [_unknown(version) for version in applied if version not in known]
     problems += [
         f"sql/migrations/{known[version].name} was changed after it was applied:"
         " restore it and put the change into a new file"
@@ -129,6 +156,18 @@ def _check_history(migrations: list[Migration], applied: dict[str, str]) -> None
     ]
     if problems:
         raise ConfigurationError(*problems)
+
+
+def _unknown(version: str) -> str:
+    if version >= FIRST_OWN:
+        return (
+            f"the database has migration {version}, which is one of your own: set"
+            f" {OWN_VARIABLE} to its folder"
+        )
+    return (
+        f"the database has migration {version}, which this checkout has not: it is"
+        " older than the database; update it"
+    )
 
 
 def _apply(conn: psycopg.Connection[Any], migration: Migration) -> None:

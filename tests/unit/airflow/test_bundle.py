@@ -70,6 +70,23 @@ def test_the_bundle_has_the_dags_of_the_contract(bundle: Any) -> None:
     assert set(bundle.dags) == contract_ids()
 
 
+def test_a_source_without_code_has_its_dags_and_its_connection() -> None:
+    from crm_warehouse.hooks.registry import hook_of
+
+    keap = ROOT / "examples" / "keap" / "sources"
+    builders = dag_builders(keap)
+    (source,) = load_sources(keap).values()
+
+    assert set(builders) == {
+        *(f"keap__{w}" for w in ("contacts", "appointments", "recover", "reconcile")),
+        MAINTENANCE,
+        REPROCESS,
+    }
+    assert builders["keap__contacts"]().dag_id == "keap__contacts"
+    hook = hook_of(source)
+    assert (hook.conn_type, hook.conn_id) == ("crm_rest", "keap_default")
+
+
 def test_no_entity_can_take_the_id_of_another_dag() -> None:
     sources = load_sources(SOURCES_DIRECTORY).values()
     own = {entity.dag_id for each in sources for entity in each.entities.values()}

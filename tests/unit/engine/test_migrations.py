@@ -104,6 +104,33 @@ def test_a_number_is_given_once(folder: Path) -> None:
         read_folder(folder)
 
 
+def test_migrations_of_your_own_come_besides(
+    empty: str,
+    db: Connection,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "9001_mine.sql").write_text("CREATE TABLE mine (n integer);")
+    monkeypatch.setenv("CRM_WAREHOUSE_MIGRATIONS", str(own))
+    assert migrate(empty, folder) == ["0001_first.sql", "9001_mine.sql"]
+    (folder / "0002_release.sql").write_text("CREATE TABLE two (n integer);")
+    assert migrate(empty, folder) == ["0002_release.sql"]
+
+    monkeypatch.delenv("CRM_WAREHOUSE_MIGRATIONS")
+    with pytest.raises(ConfigurationError, match="set CRM_WAREHOUSE_MIGRATIONS to its"):
+        migrate(empty, folder)
+
+    (own / "0042_mine.sql").write_text("SELECT 1;")
+    with pytest.raises(ConfigurationError, match="number it from 9001 on"):
+        migrate(empty, folder, own=own)
+    with pytest.raises(ConfigurationError, match="there is no such folder"):
+        migrate(empty, folder, own=tmp_path / "nowhere")
+    assert rows(db, "SELECT count(*) FROM crm_migrations.applied") == [(3,)]
+
+
 def test_a_failing_file_leaves_nothing_of_itself(
     empty: str, db: Connection, folder: Path
 ) -> None:

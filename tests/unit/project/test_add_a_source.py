@@ -8,11 +8,11 @@ from repository_files import ROOT
 GUIDE = (ROOT / "docs" / "add-a-source.md").read_text(encoding="utf-8")
 #: Column of the table -> the files of a source, as globs.
 FILES = {
-    "YAML": ("include/sources/{}.yaml",),
+    "YAML": ("include/sources/{}.yaml", "examples/{}/sources/{}.yaml"),
     "client": ("plugins/crm_warehouse/clients/{}*.py",),
     "hook": ("plugins/crm_warehouse/hooks/{}.py",),
-    "migration": ("sql/migrations/*_{}.sql",),
-    "sandbox": ("include/sandbox/{}/*.py",),
+    "migration": ("sql/migrations/*_{}.sql", "examples/{}/migrations/*.sql"),
+    "sandbox": ("include/sandbox/{}/*.py", "examples/{}/sandbox.json"),
 }
 
 
@@ -30,11 +30,12 @@ def _rows() -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "source", ["genius", "hubspot", "marketsharp", "activeprospect"]
+    "source", ["genius", "hubspot", "marketsharp", "activeprospect", "keap"]
 )
 def test_the_lines_that_a_source_took(source: str) -> None:
     told = _rows()[source]
     for column, globs in FILES.items():
-        files = [file for glob in globs for file in ROOT.glob(glob.format(source))]
+        names = [glob.replace("{}", source) for glob in globs]
+        files = [file for name in names for file in ROOT.glob(name)]
         lines = sum(len(file.read_text("utf-8").splitlines()) for file in files)
         assert told[column] == pytest.approx(lines, rel=0.1), (source, column, lines)

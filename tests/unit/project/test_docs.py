@@ -3,6 +3,7 @@
 import inspect
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -195,6 +196,7 @@ def test_every_command_of_the_guides_is_understood(
         words = shlex.split(command)
         if "--help" in words:
             continue
-        if "--sample" in words:
-            (tmp_path / words[words.index("--sample") + 1]).write_text("{}")
+        for option, value in pairwise(words):
+            if option in ("--sample", "--from"):
+                (tmp_path / value).write_text("{}")
         assert parse(words).command, command

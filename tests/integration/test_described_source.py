@@ -1,0 +1,105 @@
+"""A drafted source loads from its drafted sandbox, whichever way lists are cut."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crm_warehouse.cli.main import main
+from crm_warehouse.engine.migrations import migrate
+from crm_warehouse.source_files import load_source
+from include.sandbox.server import SandboxServer
+from include.sandbox.settings import Settings
+from tests.proof.described_source import DescribedHouse, differences
+from tests.proof.oracle import FILLED
+
+SIZES = "size: 20, max_size: 20}"
+DRAFTED = (
+    "paging: {style: number, page_param: page, size_param: per_page, "
+    "size: 100, max_size: 100}"
+)
+STYLES = {
+    "number": (
+        "{style: number, page_param: p, size_param: n, total: meta.count, ",
+        {"place_param": "p", "total": "meta.count"},
+    ),
+    "offset": (
+        "{style: offset, offset_param: skip, size_param: n, more: more, ",
+        {"place_param": "skip", "more": "more"},
+    ),
+    "cursor": (
+        "{style: cursor, cursor_param: after, size_param: n, next: page.next, ",
+        {"place_param": "after", "next": "page.next"},
+    ),
+    "next_url": (
+        "{style: next_url, next: links.next, size_param: n, ",
+        {"next": "links.next"},
+    ),
+    "link": ("{style: link, size_param: n, ", {}),
+}
+CREDENTIALS = {
+    "number": ("{style: basic}", ["authorization", "Basic {basic}"]),
+    "offset": ("{style: api_key, header: X-Acme-Key}", ["x-acme-key", "{token}"]),
+    "link": (
+        "{style: api_key, header: Authorization, prefix: Token}",
+        ["authorization", "Token {token}"],
+    ),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_drafted_source_loads(style: str, tmp_path: Path, warehouse: str) -> None:
+    words = ["new-source", "acme", "--entity", "people", "--entity", "visits"]
+    assert main([*words, "--into", str(tmp_path)]) == 0
+    decide(tmp_path, style)
+    migrate(warehouse, own=tmp_path / "migrations")
+    source = load_source(tmp_path / "sources" / "acme.yaml")
+    FILLED["acme"] = {name: (each.into,) for name, each in source.entities.items()}
+    settings = Settings(
+        prospects=1,
+        sizes={"acme": 90},
+        described=(tmp_path / "sandbox.json",),
+        tokens={"acme": "anna:s3cret"},
+    )
+    with SandboxServer(settings, "acme") as sandbox:
+        house = DescribedHouse(warehouse, sandbox, source)
+        for entity in source.entities:
+            assert house.sync(entity, "full").records_created == 90
+        sandbox.fault("repeat_page", count=1)
+        sandbox.move("people", "change", 7)
+        sandbox.move("visits", "delete", 5)
+
+        changed = house.sync("people")
+        deleted = house.sync("visits", "full")
+
+        assert (changed.records_updated, changed.records_received) == (7, 7)
+        assert deleted.records_deleted == 5
+        assert differences(house) == {}
+        linked = house.value(
+            "SELECT count(*) FROM warehouse.appointments WHERE contact_id IS NOT NULL"
+        )
+        assert linked == 90
+
+
+def decide(folder: Path, style: str) -> None:
+    """What a person decides, in the source and in its sandbox."""
+    source = folder / "sources" / "acme.yaml"
+    paging, pages = STYLES[style]
+    auth, credentials = CREDENTIALS.get(
+        style, ("{style: bearer}", ["authorization", "Bearer {token}"])
+    )
+    text = source.read_text()
+    for old, new in (
+        (DRAFTED, f"paging: {paging}{SIZES}"),
+        ("auth: {style: bearer}", f"auth: {auth}"),
+        ("    # since_param:", "    since_format: epoch\n    since_param:"),
+        ("    into: contacts   #", "    into: contacts  #"),
+    ):
+        assert old in text or old.startswith("    into"), old
+        text = text.replace(old, new)
+    source.write_text(text)
+    path = folder / "sandbox.json"
+    told = json.loads(path.read_text())
+    told["pages"] = {"style": style, "size_param": "n", "most": 20, **pages}
+    told["credentials"], told["since_param"] = credentials, "updated_since"
+    path.write_text(json.dumps(told))
