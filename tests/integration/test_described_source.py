@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from crm_warehouse.cli.main import main
 from crm_warehouse.engine.migrations import migrate
@@ -13,6 +14,7 @@ from include.sandbox.settings import Settings
 from tests.proof.described_source import DescribedHouse, differences
 from tests.proof.oracle import FILLED
 
+KEAP = Path(__file__).parents[2] / "examples" / "keap"
 SIZES = "size: 20, max_size: 20}"
 DRAFTED = (
     "paging: {style: number, page_param: page, size_param: per_page, "
@@ -103,3 +105,43 @@ def decide(folder: Path, style: str) -> None:
     told["pages"] = {"style": style, "size_param": "n", "most": 20, **pages}
     told["credentials"], told["since_param"] = credentials, "updated_since"
     path.write_text(json.dumps(told))
+
+
+def test_the_example_by_commands(
+    tmp_path: Path,
+    warehouse: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the guide says, in its order, with a connection and nothing else."""
+    monkeypatch.setenv("CRM_WAREHOUSE_SOURCES", str(KEAP / "sources"))
+    monkeypatch.setenv("CRM_WAREHOUSE_MIGRATIONS", str(KEAP / "migrations"))
+    monkeypatch.setenv("CRM_WAREHOUSE_ENV", "dev")
+    monkeypatch.setenv("CRM_WAREHOUSE_CONNECTIONS", str(tmp_path / "none"))
+    parts = conninfo_to_dict(warehouse)
+    uri = "postgres://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", uri)
+    settings = Settings(
+        prospects=1, sizes={"keap": 30}, described=(KEAP / "sandbox.json",)
+    )
+
+    def run(command: str, *words: str) -> str:
+        assert main([command, *words]) == 0, (command, words)
+        return capsys.readouterr().out.splitlines()[-1]
+
+    with SandboxServer(settings, "keap") as keap:
+        connection = {"conn_type": "crm_rest", "host": keap.base_url}
+        connection["password"] = keap.token
+        monkeypatch.setenv("AIRFLOW_CONN_KEAP_DEFAULT", json.dumps(connection))
+        contacts = ("--source", "keap", "--entity", "contacts")
+
+        assert run("migrate") == "applied 9001_keap.sql"
+        assert run("validate") == "valid: keap (2 entities)"
+        assert "nothing was written" in run("preview", *contacts, "--limit", "3")
+        created = [
+            json.loads(run("sync", *contacts, *mode))["records_created"]
+            for mode in ((), (), ("--mode", "full"))
+        ]
+        assert created == [30, 0, 0]
+        run("forecast", *contacts)
+        run("reconcile", *contacts)
