@@ -172,17 +172,20 @@ class DescribedApi(EntityApi):
         for fault in faults:
             if fault.kind == "repeat_page":
                 start = max(0, start - size)
+            elif fault.kind == "loop":
+                start = min(start, (fault.options.get("page", 1) - 1) * size)
+                following = True
         shown = records[start : start + size]
-        self.shift(table, shown, faults)
         kind = next(k for k in self._told.kinds if k.name == table.blueprint.name)
         envelope = self._envelope(kind, len(records), size, following)
         address = ""
         if following and pages.style in ("cursor", "next_url", "link"):
-            cursor = str(records[start + size - 1].key)
+            cursor = str(shown[-1].key)
             address = self._address(kind, query, cursor)
             told = cursor if pages.style == "cursor" else address
             if pages.style != "link":
                 put(envelope, pages.next, told)
+        self.shift(table, shown, faults)
         body = orjson.dumps(envelope).replace(
             orjson.dumps(_RECORDS), b"[%b]" % b",".join([r.body for r in shown])
         )

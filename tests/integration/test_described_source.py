@@ -11,7 +11,7 @@ from crm_warehouse.engine.migrations import migrate
 from crm_warehouse.source_files import load_source
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
-from tests.proof.described_source import DescribedHouse, differences
+from tests.proof.described_source import DescribedHouse, differences, filled_by
 from tests.proof.oracle import FILLED
 
 KEAP = Path(__file__).parents[2] / "examples" / "keap"
@@ -50,13 +50,15 @@ CREDENTIALS = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_drafted_source_loads(style: str, tmp_path: Path, warehouse: str) -> None:
+def test_a_drafted_source_loads(
+    style: str, tmp_path: Path, warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["new-source", "acme", "--entity", "people", "--entity", "visits"]
     assert main([*words, "--into", str(tmp_path)]) == 0
     decide(tmp_path, style)
     migrate(warehouse, own=tmp_path / "migrations")
     source = load_source(tmp_path / "sources" / "acme.yaml")
-    FILLED["acme"] = {name: (each.into,) for name, each in source.entities.items()}
+    monkeypatch.setitem(FILLED, "acme", filled_by(source))
     settings = Settings(
         prospects=1,
         sizes={"acme": 90},

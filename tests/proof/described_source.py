@@ -15,6 +15,7 @@ from crm_warehouse.clients.auth import basic_token
 from crm_warehouse.clients.registry import build_client
 from crm_warehouse.engine.migrations import migrate
 from crm_warehouse.source_files import load_source
+from crm_warehouse.spec import Source
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
 from tests.proof.house import House
@@ -75,14 +76,17 @@ class DescribedSource:
             yield server
 
     @pytest.fixture
-    def house(self, running: SandboxServer, warehouse: str) -> DescribedHouse:
+    def house(
+        self,
+        running: SandboxServer,
+        warehouse: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> DescribedHouse:
         """The source as its file has it, without quotas and pauses."""
         running.reset()
         migrate(warehouse, own=self.own_migrations)
         source = load_source(self.source_file)
-        FILLED[source.name] = {
-            name: (each.into, *each.also) for name, each in source.entities.items()
-        }
+        monkeypatch.setitem(FILLED, source.name, filled_by(source))
         retry = replace(source.retry, delays=(0.01,) * 3)
         return DescribedHouse(
             warehouse, running, replace(source, quotas=(), retry=retry)
@@ -152,6 +156,11 @@ class DescribedSource:
             assert result.records_failed == len(rejected)
             assert result.records_created == len(lines) - len(rejected)
         assert differences(house) == {}
+
+
+def filled_by(source: Source) -> dict[str, tuple[str, ...]]:
+    """Entity -> the unified tables that its records fill, its own first."""
+    return {name: (each.into, *each.also) for name, each in source.entities.items()}
 
 
 def load_all(house: DescribedHouse) -> None:

@@ -22,7 +22,7 @@ MAIN = {
     "marketsharp": "contacts",
     "activeprospect": "leads",
 }
-_PASSED_ON = ("Authorization", "X-API-Key", "Content-Type")
+_PASSED_ON = ("Authorization", "X-API-Key", "X-Keap-API-Key", "Content-Type")
 _PASSED_BACK = ("Content-Type", "Date", "Retry-After")
 
 

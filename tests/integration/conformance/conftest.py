@@ -21,7 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     system = getattr(metafunc.cls, "system", None)
     if system is None:
         return
-    entities = FILLED[system]
+    entities = getattr(metafunc.cls, "entities", None) or FILLED[system]
     if "entity" in metafunc.fixturenames:
         metafunc.parametrize("entity", entities)
     if "order" in metafunc.fixturenames:

@@ -64,6 +64,7 @@ class Conformance:
         parents: Child's table, its column, the parent's table.
         alone: Entities that have neither parents nor children.
         attacks: Bodies of an attacker in place of a page.
+        entities: Its entities, of a source that is not loaded.
     """
 
     system: ClassVar[str]
@@ -72,6 +73,7 @@ class Conformance:
     parents: ClassVar[tuple[tuple[str, str, str], ...]]
     alone: ClassVar[tuple[str, ...]] = ()
     attacks: ClassVar[dict[str, bytes]]
+    entities: ClassVar[tuple[str, ...]] = ()
 
     def test_a_full_load_equals_the_truth(self, house: House, entity: str) -> None:
         result = house.sync(entity, "full")
