@@ -1,6 +1,6 @@
 """What the UI shows about a DAG to somebody who has to work with it."""
 
-from crm_warehouse.spec import Entity, Quota, Source
+from crm_warehouse.spec import Entity, Quota, Source, Via
 from crm_warehouse.unified import LINK_TABLES
 
 #: What each guard says, for the trigger form.
@@ -16,7 +16,7 @@ _UNITS = {"d": 86_400, "h": 3_600, "min": 60}
 _ENTITY = """\
 ### {title}: {name}
 
-Loads **{name}** from the {title} API (`{path}`) into {tables}; the payloads as \
+Loads **{name}** from {origin} into {tables}; the payloads as \
 received are in `{raw}`.
 
 | | |
@@ -29,11 +29,11 @@ received are in `{raw}`.
 
 **By hand:** *Trigger*, then choose a mode. `incremental` reads what changed since the \
 last run, `full` reads everything and marks what is gone, `replay` maps the stored \
-payloads again without asking the API. `since` and `batch_size` may stay empty. \
+payloads again without asking the source. `since` and `batch_size` may stay empty. \
 `override` lets this run pass a guard that stopped one before, once you have looked.
 
 **Same from a terminal:** \
-`.venv/bin/python -m crm_warehouse sync --source {source} --entity {name}`
+`.venv/bin/python -m crm_warehouse sync --source {source} --entity {name}{via}`
 
 **Colours:** green: loaded, maybe with rejected records (the log and the asset event \
 say how many); violet: waits for quota, goes on by itself; yellow: a passing fault, \
@@ -93,20 +93,27 @@ concerned. `.venv/bin/python -m crm_warehouse validate` checks the file without 
 """
 
 
-def entity_doc(source: Source, entity: Entity) -> str:
-    """Markdown about the DAG of one entity."""
+def entity_doc(source: Source, entity: Entity, via: Via = "api") -> str:
+    """Markdown about the DAG of one entity and way in."""
+    incremental, full = entity.crons(via)
+    origin, quotas = f"the {source.title} API (`{entity.path}`)", _quotas(source.quotas)
+    connection = source.connection
+    if via == "database" and entity.database is not None:
+        origin = f"table `{entity.database.table}` of {source.title}'s database"
+        quotas, connection = "none", source.database_connection
     return _ENTITY.format(
         title=source.title,
         source=source.name,
         name=entity.name,
-        path=entity.path,
+        origin=origin,
         tables=", ".join(f"**`warehouse.{table}`**" for table in _tables(entity)),
         raw=f"raw.{entity.raw_table}",
-        incremental=_cron(entity.schedule),
-        full=_cron(entity.full_schedule),
-        quotas=_quotas(source.quotas),
-        connection=source.connection,
+        incremental=_cron(incremental),
+        full=_cron(full),
+        quotas=quotas,
+        connection=connection,
         owner=source.owner,
+        via="" if via == "api" else f" --via {via}",
     )
 
 

@@ -139,7 +139,7 @@ def _entity_dag(source: Source, entity: Entity, via: Via = "api") -> DAG:
     with DAG(
         entity.dag_id_via(via),
         description=f"{origin}: {entity.name} into {table}",
-        doc_md=entity_doc(source, entity),
+        doc_md=entity_doc(source, entity, via),
         schedule=_schedule(*entity.crons(via)),
         catchup=False,
         allowed_run_types=RUN_TYPES,

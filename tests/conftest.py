@@ -12,6 +12,14 @@ import pytest
 
 from include.local_stack.postgres import Postgres
 from include.sandbox.server import SandboxServer
+from tests.proof import mariadb as maria
+from tests.proof.source_databases import (
+    OpenDatabase,
+    SourceDatabase,
+    mariadb_database,
+    postgres_database,
+    sqlite_database,
+)
 
 _TEMPLATE = "warehouse_template"
 #: Files in memory, where the machine has them, and room for a server's and more.
@@ -83,3 +91,44 @@ def sandbox() -> Iterator[Callable[..., SandboxServer]]:
             return servers.enter_context(server)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[maria.MariaDb]:
+    """A MariaDB server of this test session; tests are left out where there is none."""
+    if not maria.is_installed():
+        pytest.skip(maria.LEFT_OUT)
+    # A short path: that of its socket is bounded.
+    folder = Path(tempfile.mkdtemp(prefix="crm-maria-"))
+    server = maria.MariaDb(folder / "server")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def open_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[OpenDatabase]:
+    """Open a database of a source: ``sqlite``, ``postgres`` or ``mariadb``."""
+    with ExitStack() as opened:
+
+        def open_one(kind: str) -> SourceDatabase:
+            if kind == "sqlite":
+                return opened.enter_context(sqlite_database(tmp_path))
+            server = request.getfixturevalue(kind)
+            make = postgres_database if kind == "postgres" else mariadb_database
+            return opened.enter_context(make(server))
+
+        yield open_one
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def source_database(
+    request: pytest.FixtureRequest, open_database: OpenDatabase
+) -> SourceDatabase:
+    """A database of each kind, one after the other."""
+    return open_database(request.param)

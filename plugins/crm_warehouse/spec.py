@@ -172,16 +172,69 @@ class Deletes:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """A table in which each row of another names at most one row.
+
+    Attributes:
+        table: Table that is joined.
+        origin: Column that names a row of it, perhaps of an earlier join.
+        key: Unique column that it is named by.
+    """
+
+    table: str
+    origin: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRule:
+    """Where a database has the value of one key of a record.
+
+    A column of a join is written ``<join>.<column>``.
+
+    Attributes:
+        columns: Columns to look in, the first one with a value wins. For an instant in
+            several columns: its date and its time.
+        values: Code in the database, as text -> word in the record; others stay.
+        is_local: The columns are date and time in a zone of their own.
+        plus: Column of a duration to add, or None.
+        zone: Zone of a local time; where ``zone_from`` names none, when both are there.
+        zone_from: Column that names the zone, or None.
+    """
+
+    columns: tuple[str, ...]
+    values: dict[str, str] = field(default_factory=dict)
+    is_local: bool = False
+    plus: str | None = None
+    zone: str | None = None
+    zone_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseWay:
     """How an entity is read from the source's own database.
 
     Attributes:
-        table: Table whose rows are its records.
+        table: Table whose rows are its records, perhaps ``<schema>.<table>``.
+        key: Columns of its key, in the order in which they make the source id.
+        changed: Columns that say when a row last changed; of several the first one
+            that has a value. None: every run reads the whole table.
+        columns: Key of a record -> where the database has its value. Columns of the
+            table that no rule names come along under their own names.
+        joins: Name -> another table that rules take columns from.
+        leave_out: Columns of the table that are not read.
+        time_zone: Zone of times that are stored without one.
         schedule: Cron of incremental runs (UTC), or None.
         full_schedule: Cron of full runs (UTC), or None.
     """
 
     table: str
+    key: tuple[str, ...] = ("id",)
+    changed: tuple[str, ...] = ()
+    columns: dict[str, ColumnRule] = field(default_factory=dict)
+    joins: dict[str, Join] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+    time_zone: str = "UTC"
     schedule: str | None = None
     full_schedule: str | None = None
 
@@ -384,6 +437,12 @@ class Source:
     def pool(self) -> str:
         """Airflow pool that bounds how many runs of this source work at once."""
         return f"{self.name}_api"
+
+    @property
+    def connections(self) -> list[str]:
+        """Airflow connection ids of its ways in."""
+        by_database = any(each.database for each in self.entities.values())
+        return [self.connection, *([self.database_connection] if by_database else [])]
 
     @property
     def announced(self) -> list[Entity]:

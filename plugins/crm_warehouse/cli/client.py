@@ -4,6 +4,7 @@ from crm_warehouse.cli.connection import find
 from crm_warehouse.clients import registry
 from crm_warehouse.clients.interface import ClientFactory
 from crm_warehouse.clients.oauth import TokenStore
+from crm_warehouse.databases import factory as databases
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Source, Via
 
@@ -15,6 +16,8 @@ def client_factory(source: Source, via: Via = "api") -> ClientFactory:
         ConfigurationError: The connection is missing, or has no password or URL; with
             OAuth also the warehouse's, which keeps the tokens.
     """
+    if via == "database":
+        return databases.client_factory(source, find(source.database_connection))
     if via != "api":
         raise ConfigurationError(f"{source.name} is loaded by api only")
     return registry.client_factory(source, find(source.connection), _token_store)

@@ -23,7 +23,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 def run(words: Namespace) -> int:
     """Seal the connections that the sources name, and the warehouse's."""
     sources = load_sources(default_directory()).values()
-    wanted = sorted({"crm_warehouse", *(source.connection for source in sources)})
+    wanted = sorted({"crm_warehouse", *(c for s in sources for c in s.connections)})
     path = words.to or sealed_file()
     Sealer.from_environment()  # a missing key is told before Airflow's slow import
     kept = _exported_before(path)

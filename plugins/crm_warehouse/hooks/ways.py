@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
+from airflow.sdk import BaseHook
+
 from crm_warehouse.clients.interface import ClientFactory
+from crm_warehouse.databases import factory as databases
 from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.hooks.conversion import plain_connection
 from crm_warehouse.hooks.registry import hook_of
 from crm_warehouse.spec import Source, Via
 
@@ -30,6 +34,12 @@ def _api(source: Source) -> ClientFactory:
     return hook_of(source).client_factory(source)
 
 
+def _database(source: Source) -> ClientFactory:
+    # Any hook: the connection is of a type that Airflow has no package for, perhaps.
+    connection = plain_connection(BaseHook, source.database_connection)
+    return databases.client_factory(source, connection)
+
+
 def _unknown(source: Source) -> ClientFactory:
     raise ConfigurationError(f"{source.name} is loaded by api only")
 
@@ -37,6 +47,6 @@ def _unknown(source: Source) -> ClientFactory:
 #: Way in -> what opens it.
 _WAYS: dict[Via, Callable[[Source], ClientFactory]] = {
     "api": _api,
-    "database": _unknown,
+    "database": _database,
     "csv": _unknown,
 }

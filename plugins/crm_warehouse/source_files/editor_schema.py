@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from crm_warehouse.source_files import paths
+from crm_warehouse.source_files import databases, paths
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
 from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.key_places import KeyPlaces
@@ -194,3 +194,14 @@ def _(field: KeyPlaces) -> Json:
 @_form.register
 def _(field: Rule) -> Json:
     return {"anyOf": [*_form(field.short_form)["anyOf"], _mapping(field.long_form)]}
+
+
+@_form.register
+def _(field: databases.Places) -> Json:
+    return {"anyOf": [_form(field.one), _form(field.several)]}
+
+
+@_form.register
+def _(field: databases.Rule) -> Json:
+    long_forms = [_mapping(field.local_time), _mapping(field.codes)]
+    return {"anyOf": [*_form(field.short_form)["anyOf"], *long_forms]}

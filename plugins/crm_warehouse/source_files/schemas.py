@@ -10,6 +10,7 @@ from marshmallow import ValidationError, post_load, validates_schema
 
 from crm_warehouse.source_files import key_places, mapping, names, values
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
+from crm_warehouse.source_files.databases import DatabaseSchema, database_problems
 from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.parts import (
     CursorPagingSchema,
@@ -127,6 +128,17 @@ class EntitySchema(StrictSchema):
         "credentials' scopes reach.",
         default=False,
     )
+    database = Part(
+        "How the records are read from the source's own database. Absent: not at all.",
+        DatabaseSchema,
+        default=None,
+    )
+
+    @validates_schema
+    def _check_database(self, data: dict[str, Any], **_: Any) -> None:
+        way = data["database"]
+        if way is not None and (found := database_problems(way, data["id_path"])):
+            raise ValidationError({"database": found})
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_map(

@@ -15,7 +15,8 @@ from include.dag_factory import MAINTENANCE, REPROCESS, SOURCES_DIRECTORY, dag_b
 HERE = Path(__file__).parent
 CONTRACT = {
     "genius": "prospects appointments users divisions marketing_sources recover"
-    " reconcile",
+    " reconcile prospects__database appointments__database users__database"
+    " divisions__database marketing_sources__database",
     "hubspot": "contacts deals companies pipelines owners webhooks recover reconcile"
     " sweep",
     "marketsharp": "contacts leads jobs activities recover reconcile",
@@ -89,7 +90,12 @@ def test_a_source_without_code_has_its_dags_and_its_connection() -> None:
 
 def test_no_entity_can_take_the_id_of_another_dag() -> None:
     sources = load_sources(SOURCES_DIRECTORY).values()
-    own = {entity.dag_id for each in sources for entity in each.entities.values()}
+    own = {
+        entity.dag_id_via(via)
+        for each in sources
+        for entity in each.entities.values()
+        for via in entity.vias
+    }
 
     others = dag_builders().keys() - own - {MAINTENANCE, REPROCESS}
 

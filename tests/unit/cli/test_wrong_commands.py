@@ -10,6 +10,7 @@ from cli_call import Call
 
 ROOT = Path(__file__).parents[3]
 SYNC = ("sync", "--source", "genius", "--entity", "prospects")
+HUBSPOT = ("sync", "--source", "hubspot", "--entity", "contacts")
 PREVIEW = ("preview", "--source", "genius", "--entity", "prospects")
 
 #: Words of the command line, and what the message must say.
@@ -34,8 +35,8 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((*SYNC, "--mode", "ful"), ("--mode", "'ful'", "incremental, full", "mean full")),
     ((*SYNC, "--mode", "full", "--incremental"), ("--incremental", "not allowed")),
     ((*SYNC, "--via", "ftp"), ("--via", "api, database, csv")),
-    ((*SYNC, "--via", "csv"), ("genius prospects", "api only")),
-    ((*SYNC, "--via", "database"), ("genius prospects", "api only")),
+    ((*HUBSPOT, "--via", "csv"), ("hubspot contacts", "csv; by api only")),
+    ((*HUBSPOT, "--via", "database"), ("hubspot contacts", "database; by api only")),
     ((*SYNC, "--file", "x.csv"), ("--file", "--via csv")),
     ((*SYNC, "--since", "yesterday"), ("--since", "ISO 8601", "2026-01-31")),
     ((*SYNC, "--since", "2999-01-01"), ("--since", "future")),
