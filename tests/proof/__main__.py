@@ -19,6 +19,7 @@ PROOFS: tuple[tuple[str, ...], ...] = (
     ("throughput",),
     ("storm",),
     ("scale",),
+    ("database",),
     ("mutants",),
 )
 

@@ -79,9 +79,18 @@ class MariaDb:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Remove a database."""
+        """Remove a database, and cut off who still reads it."""
+        self.cut_reader()
+        self.execute(f"DROP DATABASE {name}")
+
+    def cut_reader(self) -> None:
+        """End all sessions of the reader."""
+        self.execute(f"KILL USER {self.reader}@127.0.0.1")
+
+    def execute(self, statement: str) -> None:
+        """One statement as root."""
         with self.connect("root") as conn, conn.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {name}")
+            cursor.execute(statement)
 
     def connect(self, login: str, database: str | None = None) -> Any:
         """A connection; root comes by the socket."""

@@ -102,6 +102,12 @@ def _server_cpu(server: Postgres) -> float:
     return total / _TICKS
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds of one process, all its threads."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / _TICKS
+
+
 @dataclass(frozen=True)
 class Case:
     """What is loaded.

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -26,17 +26,21 @@ class SourceDatabase:
         kind: One of ``KINDS``.
         engine: Its owner's way in.
         connection: The warehouse's, which may only SELECT.
+        owner: The owner's.
+        cut: Ends all sessions of the reader.
     """
 
     kind: str
     engine: sa.Engine
     connection: Connection
+    owner: Connection
+    cut: Callable[[], None]
 
     def execute(self, *statements: str) -> None:
         """Run statements as its owner."""
         with self.engine.begin() as conn:
             for statement in statements:
-                conn.exec_driver_sql(statement)
+                conn.execute(sa.text(statement.replace(":", r"\:")))
 
 
 @contextmanager
@@ -45,10 +49,11 @@ def sqlite_database(folder: Path) -> Iterator[SourceDatabase]:
     path = folder / f"{secrets.token_hex(6)}.sqlite"
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as conn:
-        conn.exec_driver_sql("PRAGMA user_version = 1")  # so that the file is there
+        # Others write while it is read, as in other databases. Makes the file, too.
+        conn.exec_driver_sql("PRAGMA journal_mode = WAL")
     try:
         connection = Connection("genius_database", "sqlite", host=str(path))
-        yield SourceDatabase("sqlite", engine, connection)
+        yield SourceDatabase("sqlite", engine, connection, connection, lambda: None)
     finally:
         engine.dispose()
 
@@ -77,8 +82,19 @@ def postgres_database(server: Postgres) -> Iterator[SourceDatabase]:
     connection = Connection(
         "genius_database", "postgres", "127.0.0.1", reader, password, name, server.port
     )
+    told = psycopg.conninfo.conninfo_to_dict(target)
+    owner = replace(connection, login=str(told["user"]), password=str(told["password"]))
+
+    def cut() -> None:
+        with psycopg.connect(server.conninfo(name), autocommit=True) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE usename = %s",
+                [reader],
+            )
+
     try:
-        yield SourceDatabase("postgres", engine, connection)
+        yield SourceDatabase("postgres", engine, connection, owner, cut)
     finally:
         engine.dispose()
         with psycopg.connect(server.conninfo(name), autocommit=True) as conn:
@@ -104,8 +120,11 @@ def mariadb_database(server: MariaDb) -> Iterator[SourceDatabase]:
         schema=name,
         port=server.port,
     )
+    owner = replace(
+        connection, login=server.owner, password=server.passwords[server.owner]
+    )
     try:
-        yield SourceDatabase("mariadb", engine, connection)
+        yield SourceDatabase("mariadb", engine, connection, owner, server.cut_reader)
     finally:
         engine.dispose()
         server.drop_database(name)

@@ -179,9 +179,11 @@ class DatabaseClient:
             conn.exec_driver_sql(self._server.begin)
             try:
                 yield conn
-            finally:
-                if not conn.invalidated:
-                    conn.exec_driver_sql("ROLLBACK")
+            except BaseException:
+                # Nobody knows what it is doing: its server ends the transaction.
+                conn.invalidate()
+                raise
+            conn.exec_driver_sql("ROLLBACK")
 
     def _stream(
         self, conn: sa.Connection, statement: sa.Select[Any], page_size: int

@@ -41,12 +41,11 @@ def as_ours(error: exc.DBAPIError, origin: str) -> CrmWarehouseError:
 def code_of(error: exc.DBAPIError) -> str:
     """The server's number of an error, else the name of the driver's."""
     found = error.orig
-    state = getattr(found, "sqlstate", None)
-    if state:
-        return str(state)
     # PyMySQL has the number first, in what it raises.
     number = found.args[0] if found is not None and found.args else None
-    return str(number) if isinstance(number, int) else type(found).__name__
+    if isinstance(number, int):
+        return str(number)
+    return str(getattr(found, "sqlstate", None) or type(found).__name__)
 
 
 def _is_refusal(error: exc.DBAPIError) -> bool:

@@ -30,7 +30,7 @@ def _number(value: Decimal) -> Any:
 
 
 def _float(value: float) -> Any:
-    return value if math.isfinite(value) else str(value)
+    return value if math.isfinite(value) else str(Decimal(value))
 
 
 def _duration(value: timedelta) -> str:
