@@ -28,6 +28,7 @@ KINDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "page_shift": {},
     "short_page": {},
     "empty_page": {},
+    "shuffle_page": {},
     "lying_total": {"delta": int},
     "xml_attack": {"form": str},
     "rename_field": {"field": str, "to": str},

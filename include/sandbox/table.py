@@ -45,6 +45,8 @@ class Table:
         self.live: dict[int, Record] = {}
         #: Key -> when it was deleted.
         self.deleted: dict[int, datetime] = {}
+        #: What they were then, for a service that tells of inactive records.
+        self.graves: dict[int, Record] = {}
         self._seed = f"{seed}/{blueprint.name}"
         self._dirty = dirty
         self._born = 0
@@ -103,6 +105,7 @@ class Table:
         """Remove this record."""
         del self.live[record.key]
         self.deleted[record.key] = now
+        self.graves[record.key] = record
         self._views.clear()
 
     def spoil(

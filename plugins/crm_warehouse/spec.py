@@ -19,7 +19,7 @@ Mode = Literal["incremental", "full", "replay"]
 Via = Literal["api", "database", "csv"]
 Extent = Literal["records", "sweep"]
 Guard = Literal["mass_delete", "empty_list", "volume", "schema_break"]
-PagingStyle = Literal["number", "cursor", "offset", "next_url", "link"]
+PagingStyle = Literal["number", "cursor", "offset", "next_url", "link", "keyset"]
 SinceFormat = Literal["iso", "date", "epoch", "epoch_ms"]
 
 MODES: tuple[Mode, ...] = ("incremental", "full", "replay")
@@ -67,7 +67,8 @@ class Paging:
         style: ``number``: pages are counted from 1 until the last. ``cursor``: each
             page brings the cursor of the next. ``offset``: a page begins behind so many
             records. ``next_url``, ``link``: each page brings the address of the next,
-            in its body or in its header field ``Link``.
+            in its body or in its header field ``Link``. ``keyset``: each page is asked
+            for by the last record of the one before, in its client's own way.
         page_param: Query parameter of the page number, cursor or offset; empty where
             addresses are followed.
         size_param: Query parameter of the page size.
@@ -118,12 +119,14 @@ class FieldMap:
         on_error: What an unusable value does; None takes the column's own rule.
         join: Text between the values of all paths, which make one together. None: the
             first present one is the value.
+        skip_empty: An empty text is passed over in search of the first present one.
     """
 
     target: str
     paths: tuple[Path, ...]
     on_error: OnError | None = None
     join: str | None = None
+    skip_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,9 @@ class Entity:
             split into lanes; None: its list is walked.
         since_format: How the value of ``since_param`` is written.
         params: Query parameters of every request of the list.
+        active_path: Place of a yes or no: whether the record exists in the source, or
+            was deleted there. None: what is listed exists.
+        time_zone: Name of the zone of its times that name none; None: UTC.
         database: How it is read from the source's database, or None.
         csv: How it is read from files, or None.
         known_keys: Where a record says under which ids other systems know it.
@@ -307,6 +313,8 @@ class Entity:
     created_param: str | None = None
     since_format: SinceFormat = "iso"
     params: dict[str, str] = field(default_factory=dict)
+    active_path: Path | None = None
+    time_zone: str | None = None
     database: DatabaseWay | None = None
     csv: CsvWay | None = None
     known_keys: tuple[KeyMap, ...] = ()
@@ -387,6 +395,7 @@ class Source:
         auth: How it is shown the credentials.
         headers: Header fields that every request carries besides; no secrets.
         database_connection: Airflow connection id of its database.
+        time_zone: Name of the zone of its times that name none; None: UTC.
         profile: Which of its profiles this is; empty: the source's own API.
         profiles: Other APIs of the same source, each as a whole source.
     """
@@ -416,6 +425,7 @@ class Source:
     auth: AuthStyle = AuthStyle()
     headers: dict[str, str] = field(default_factory=dict)
     database_connection: str = ""
+    time_zone: str | None = None
     profile: str = ""
     profiles: "dict[str, Source]" = field(default_factory=dict)
 

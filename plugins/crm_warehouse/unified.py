@@ -79,6 +79,7 @@ class ContactSchema(Schema):
     zip = _text(50)
     lead_source = _text(255)
     status = _text(100, trim=True)
+    address_source_id = _parent("address_id", "addresses")
     source_created_at = _timestamp()
     source_updated_at = _timestamp()
 
@@ -87,6 +88,7 @@ class AppointmentSchema(Schema):
     """An agreed visit. Without a usable date there is none."""
 
     contact_source_id = _parent("contact_id", "contacts", expected=True)
+    lead_source_id = _parent("lead_id", "leads")
     user_source_id = _parent("user_id", "users")
     scheduled_date = _timestamp(required=True)
     status = _text(100, trim=True, expected=True)
@@ -224,6 +226,31 @@ class LeadEventSchema(Schema):
     source_updated_at = _timestamp()
 
 
+class ContactPhoneSchema(Schema):
+    """The telephone numbers of a contact, where the source keeps them apart."""
+
+    contact_source_id = _parent("contact_id", "contacts")
+    phone = _phone()
+    attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
+class AddressSchema(Schema):
+    """A postal address, where the source keeps them apart from the contacts."""
+
+    contact_source_id = _parent("contact_id", "contacts")
+    address = _text()
+    city = _text(255)
+    state = _text(100)
+    zip = _text(50)
+    county = _text(255)
+    country = _text(100)
+    attributes = _attributes()
+    source_created_at = _timestamp()
+    source_updated_at = _timestamp()
+
+
 #: Unified table in schema ``warehouse`` -> its schema.
 UNIFIED: dict[str, type[Schema]] = {
     "contacts": ContactSchema,
@@ -237,6 +264,8 @@ UNIFIED: dict[str, type[Schema]] = {
     "jobs": JobSchema,
     "activities": ActivitySchema,
     "lead_events": LeadEventSchema,
+    "contact_phones": ContactPhoneSchema,
+    "addresses": AddressSchema,
 }
 
 
@@ -298,3 +327,42 @@ def links_to(table: str) -> list[Link]:
         if parents == table
     ]
     return single + several
+
+
+class Taking(NamedTuple):
+    """Columns that rows of a table have from rows of another one.
+
+    For sources that keep apart what others write into one record. Rows whose own
+    mapping fills such columns never name a row to take them from.
+
+    Attributes:
+        table: Table that has the columns.
+        origin: Table that they are taken from.
+        own: Column of ``table`` that names the row to take from...
+        named: ... by this column of ``origin``.
+        columns: The columns, of the same names in both.
+        marker: Column of ``table`` with the source id of the row they came from.
+    """
+
+    table: str
+    origin: str
+    own: str
+    named: str
+    columns: tuple[str, ...]
+    marker: str
+
+
+TAKINGS = (
+    Taking(
+        "contacts", "contact_phones", "id", "contact_id",
+        ("phone", "phone_e164"), "phone_from",
+    ),
+    Taking(
+        "contacts", "addresses", "address_id", "id",
+        ("address", "city", "state", "zip"), "address_from",
+    ),
+    Taking(
+        "appointments", "leads", "lead_id", "id",
+        ("contact_id", "contact_source_id"), "contact_from",
+    ),
+)  # fmt: skip

@@ -1,6 +1,8 @@
 -- Compare the chunk's records with raw.{table}: who is missing there, deleted there,
 -- different there, or only set aside. What raw observed later than the chunk is left out:
 -- it is the newer one.
+-- %(gone)s: source ids of records that say of themselves that they were deleted; they must
+-- not live here.
 -- Returns one row for each difference: source_id, reason, fields. Reads only.
 SELECT c.source_id, found.reason, ARRAY[]::text[] AS fields
 FROM chunk AS c
@@ -11,6 +13,8 @@ LEFT JOIN LATERAL (
 ) AS r ON true
 CROSS JOIN LATERAL (
     SELECT CASE
+        WHEN c.source_id = ANY(%(gone)s)
+            THEN CASE WHEN NOT r.is_deleted THEN 'fields_differ' END
         WHEN r.source_id IS NULL THEN 'missing_here'
         WHEN r.is_deleted THEN 'deleted_here'
         WHEN r.payload_hash <> c.payload_hash THEN 'fields_differ'

@@ -9,6 +9,7 @@ from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault
 from include.sandbox.marketsharp import records as entities
 from include.sandbox.marketsharp.attacks import attack
+from include.sandbox.marketsharp.odata import SERVICE, ODataService
 from include.sandbox.marketsharp.xml import DECLARATION, render_problem
 from include.sandbox.messages import Answer, Request
 from include.sandbox.numbered import NumberedPage, numbered_page
@@ -29,7 +30,7 @@ _ELEMENTS = {
 
 
 class MarketSharp(EntityApi):
-    """The MarketSharp API below ``/marketsharp``, as specified."""
+    """The MarketSharp API below ``/marketsharp``, as specified, and OData there."""
 
     name = "marketsharp"
     root = "/marketsharp"
@@ -39,6 +40,7 @@ class MarketSharp(EntityApi):
         super().__init__(settings)
         self._key = settings.tokens[self.name].encode()
         self._counted_lists = False
+        self._odata = ODataService(settings.tokens[self.name], self.clock)
 
     def build_tables(self) -> Iterable[Table]:
         """Contacts as many as asked, and what happens around them."""
@@ -54,8 +56,32 @@ class MarketSharp(EntityApi):
             yield Table(blueprint, f"{seed}/{self.name}", count, options.dirty)
 
     def is_authorized(self, request: Request) -> bool:
-        """Whether the key is the sandbox's."""
+        """Whether the key is the sandbox's; of the OData service, its signature."""
+        if _set_of(request.path) is not None:
+            return self._odata.is_signed(request)
         return hmac.compare_digest(request.header(b"x-api-key"), self._key)
+
+    def route(self, path: str) -> str:
+        """The path; that of a record has ``{id}`` in place of its id."""
+        name = _set_of(path)
+        return super().route(path) if name is None else path
+
+    def answer(self, request: Request, faults: list[Fault]) -> Answer:
+        """One record or one page, of either API."""
+        name = _set_of(request.path)
+        if name is None:
+            return super().answer(request, faults)
+        return self._odata.answer(name, request.query, self.tables, faults)
+
+    def own_call(
+        self, method: str, steps: list[str], call: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """``GET odata/truth/<set>``: what the warehouse must hold of an entity set."""
+        del call
+        match method, steps:
+            case "GET", ["odata", "truth", name]:
+                return {"rows": self._odata.truth(name, self.tables)}
+        return None
 
     def options(self) -> dict[str, Any]:
         """``counted_lists``: counts as attributes of a list's root element."""
@@ -112,3 +138,9 @@ class MarketSharp(EntityApi):
             f' page="{page.page}" per_page="{page.per_page}"'
             f' total="{page.total}" total_pages="{page.total_pages}"'
         )
+
+
+def _set_of(path: str) -> str | None:
+    """Entity set that a path of the OData service names; None: of the other API."""
+    service = MarketSharp.root + SERVICE + "/"
+    return path.removeprefix(service) if path.startswith(service) else None

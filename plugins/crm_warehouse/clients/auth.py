@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -50,6 +51,9 @@ class Auth(Protocol):
         Raises:
             SourceError: ``url`` is not at the source that the credentials are for.
         """
+
+    def heard(self, moment: datetime) -> None:
+        """Hear what the source's clock says now."""
 
     def renew(self, headers: Mapping[str, str], refusals: int) -> bool:
         """Hear that a request with these fields was refused as unauthenticated (401).
@@ -104,6 +108,9 @@ class BearerAuth:
                 "the connection's"
             )
         return {self.field: self.prefix + self._tokens.current()}
+
+    def heard(self, moment: datetime) -> None:
+        """What the source's clock says: a token does not depend on it."""
 
     def renew(self, headers: Mapping[str, str], refusals: int) -> bool:
         """Renew the token in the field; see :class:`Auth`."""

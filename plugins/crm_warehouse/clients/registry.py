@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from crm_warehouse import connections
 from crm_warehouse.clients.activeprospect import ActiveProspectClient
-from crm_warehouse.clients.auth import TokenSource, basic_token
+from crm_warehouse.clients.auth import TokenSource
 from crm_warehouse.clients.genius import GeniusClient
 from crm_warehouse.clients.hubspot import HubSpotClient
 from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
 from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
 from crm_warehouse.clients.marketsharp import MarketSharpClient
+from crm_warehouse.clients.marketsharp_odata import MarketSharpODataClient
 from crm_warehouse.clients.oauth import OAuthTokens, TokenStore
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.webhook_events import WebhookParser
@@ -26,6 +27,7 @@ CLIENTS: dict[str, type[RestClient]] = {
     "genius": GeniusClient,
     "hubspot": HubSpotClient,
     "marketsharp": MarketSharpClient,
+    "marketsharp_odata": MarketSharpODataClient,
     "activeprospect": ActiveProspectClient,
     # Whatever else needs no code of its own: its YAML says all.
     "rest": RestClient,
@@ -91,25 +93,13 @@ def client_factory(
     base_url = connections.base_url(connection, source.base_url)
     if (settings := oauth_settings(connection)) is not None:
         return _oauth_factory(source, base_url, settings, open_store())
-    token = _token(source, connection)
+    token = client_class(source).token_of(source, connection)
 
     # A closure, not functools.partial: a partial shows the token in its repr.
     def open_client(gate: Gate) -> SourceClient:
         return build_client(source, base_url=base_url, token=token, gate=gate)
 
     return open_client
-
-
-def _token(source: Source, connection: connections.Connection) -> str:
-    """What a person put into the connection, as it is sent."""
-    if source.auth.style == "basic":
-        return basic_token(connection.login, connection.password)
-    if not connection.password:
-        raise ConfigurationError(
-            f"connection {connection.id}: no password; put the API key or token of"
-            f" {source.title} there"
-        )
-    return connection.password
 
 
 def _oauth_factory(

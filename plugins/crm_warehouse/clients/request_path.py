@@ -7,7 +7,7 @@ again.
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -74,6 +74,7 @@ class RequestPath:
         base_url: Address of the source; paths are appended.
         headers: Header fields that every request carries.
         decode: Reads the bodies of this API.
+        passing: Statuses of refusals that this source sends in passing, too.
 
     Raises:
         ConfigurationError: ``base_url`` is no usable address.
@@ -89,6 +90,7 @@ class RequestPath:
         base_url: str,
         headers: Mapping[str, str],
         decode: Decoder,
+        passing: Collection[int] = (),
     ) -> None:
         check_base_url(base_url)
         self._transport = transport
@@ -98,6 +100,7 @@ class RequestPath:
         self._base_url = base_url.rstrip("/")
         self._headers = headers
         self._decode = decode
+        self._passing = passing
         self._of_thread = threading.local()
         self._lock = threading.Lock()
         self._failed_at = datetime.min.replace(tzinfo=UTC)
@@ -184,6 +187,9 @@ class RequestPath:
                 self._of_thread.sent = self.sent + 1
                 gate.tally.sent()
                 response = send(url, headers)
+                source_time = parse_http_date(response.headers.get("Date"))
+                if source_time is not None:
+                    self._auth.heard(source_time)
                 gate.learn(read_allowances(response.headers))
                 raise_for_status(path, response, gate.now())
                 content_type = response.headers.get("Content-Type", "")
@@ -200,7 +206,10 @@ class RequestPath:
                     raise
                 gate.tally.repeated()
                 continue
-            except RequestRefusedError:
+            except RequestRefusedError as refusal:
+                if refusal.status in self._passing:
+                    self._await_second_thought(refusal, path, kind, streak, observed_at)
+                    continue
                 self._answered()
                 raise
             self._answered()
@@ -208,7 +217,7 @@ class RequestPath:
                 value=value,
                 status=response.status,
                 observed_at=observed_at,
-                source_time=parse_http_date(response.headers.get("Date")),
+                source_time=source_time,
                 requests=sent,
             )
 
@@ -254,6 +263,27 @@ class RequestPath:
         if throttled:
             gate.hold(seconds, reason, kind)
         gate.pause(seconds, reason)
+
+    def _await_second_thought(
+        self,
+        refusal: RequestRefusedError,
+        path: str,
+        kind: str,
+        streak: Streak,
+        sent_at: datetime,
+    ) -> None:
+        """Wait until a request may be sent again that was perhaps refused in passing.
+
+        Raises:
+            RequestRefusedError: It was refused each time.
+        """
+        fault = TransientSourceError(f"status {refusal.status}", is_up=True)
+        try:
+            self._await_repetition(path, fault, kind, streak, sent_at)
+        except TransientSourceError as given_up:
+            raise RequestRefusedError(
+                f"{refusal}; {given_up}", refusal.status
+            ) from None
 
     def _is_news(self, sent_at: datetime, now: datetime) -> bool:
         """Whether a failure is another than the latest that was told.

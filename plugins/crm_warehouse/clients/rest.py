@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from crm_warehouse.clients.auth import Auth, TokenSource, auth_of
+from crm_warehouse.clients.auth import Auth, TokenSource, auth_of, basic_token
 from crm_warehouse.clients.cost import (
     offset_pages_of,
     overlapping_pages_of,
@@ -29,6 +29,7 @@ from crm_warehouse.clients.offset import walk_offset_pages
 from crm_warehouse.clients.paging import walk_numbered_pages
 from crm_warehouse.clients.request_path import Answer, RequestPath
 from crm_warehouse.clients.transport import Transport
+from crm_warehouse.connections import Connection
 from crm_warehouse.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -77,6 +78,8 @@ class RestClient:
         "Accept": "application/json",
         "User-Agent": "crm-warehouse",
     }
+    #: Refusals that this API also sends in passing: they are asked again, as faults.
+    passing_statuses: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(
         self,
@@ -97,7 +100,24 @@ class RestClient:
             base_url=base_url,
             headers={**self.headers, **source.headers},
             decode=self.decode,
+            passing=self.passing_statuses,
         )
+
+    @staticmethod
+    def token_of(source: Source, connection: Connection) -> str | TokenSource:
+        """What a person put into the connection, as it is sent.
+
+        Raises:
+            ConfigurationError: It has no key or token.
+        """
+        if source.auth.style == "basic":
+            return basic_token(connection.login, connection.password)
+        if not connection.password:
+            raise ConfigurationError(
+                f"connection {connection.id}: no password; put the API key or token of"
+                f" {source.title} there"
+            )
+        return connection.password
 
     @staticmethod
     def decode(body: bytes, content_type: str = "") -> Any:

@@ -55,6 +55,11 @@ class Entry:
         return f"id:{self.source_id}"
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the record says that it was deleted in the source."""
+        return self.row.line is None and self.row.reject is None
+
+    @property
     def is_refused(self) -> bool:
         """Whether PostgreSQL would not have it, so that raw does not hold it either."""
         reject = self.row.reject
@@ -252,7 +257,7 @@ class Chunk:
     @property
     def failed(self) -> int:
         """Rejected records, repetitions left out."""
-        return sum(1 for e in self if e.row.line is None and not e.repeated)
+        return sum(1 for e in self if e.row.reject is not None and not e.repeated)
 
     @property
     def warnings(self) -> int:

@@ -136,7 +136,7 @@ class Comparer(Loader):
             if part is not None:
                 save_part(self._conn, job, chunk, part)
             self.count(job, in_source=len(chunk.new_keys), compared=len(entries))
-            failed = [e for e in entries if e.row.line is None]
+            failed = [e for e in entries if e.row.reject is not None]
             return self.move(
                 job,
                 checkpoint,
@@ -180,7 +180,9 @@ class Comparer(Loader):
         Raises:
             FencedError: A successor owns the job.
         """
-        nothing = dict.fromkeys(("created", "updated", "deleted", "new_rejects"), 0)
+        nothing = dict.fromkeys(
+            ("created", "updated", "deleted", "told_gone", "new_rejects"), 0
+        )
         return jobs.change(
             self._conn,
             "save_chunk",
@@ -201,6 +203,8 @@ class Comparer(Loader):
     def _merge_once(self, job: Job, entries: Sequence[Entry]) -> Counts:  # noqa: ARG002
         """Compare instead: who calls halves what PostgreSQL refuses."""
         stored = [e for e in entries if e.source_id is not None and not e.is_refused]
+        gone = [entry.source_id for entry in stored if entry.is_gone]
+        names = {**self._names, "gone": gone}
         found: list[tuple[str, str, list[str]]] = []
         with self._conn.cursor() as cursor:
             for index, merge in enumerate(self._also):
@@ -209,7 +213,7 @@ class Comparer(Loader):
             own = ((entry, entry.row) for entry in stored)
             self._rows.copy(cursor, own, with_payload=False)
             for statement in (self._compare_records, *self._compare_also):
-                found += cursor.execute(statement, self._names).fetchall()
+                found += cursor.execute(statement, names).fetchall()
             found += cursor.execute(self._compare_own, self._names).fetchall()
             for statement in self._compare_links:
                 found += cursor.execute(statement, self._names).fetchall()

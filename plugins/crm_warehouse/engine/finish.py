@@ -7,9 +7,15 @@ from crm_warehouse.engine.absences import Absences, Gone
 from crm_warehouse.engine.deletions import mark_deleted
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.queries import query
-from crm_warehouse.engine.share import hold_links, hold_rows, links_about
+from crm_warehouse.engine.share import (
+    hold_links,
+    hold_rows,
+    links_about,
+    takings_about,
+)
 from crm_warehouse.errors import CrmWarehouseError
 from crm_warehouse.spec import Entity
+from crm_warehouse.unified import Taking
 
 
 def finish(
@@ -36,7 +42,8 @@ def finish(
     """
     with conn.transaction():
         hold_rows(conn, source_system=job.source_system, entity_type=job.entity_type)
-        hold_links(conn, links_about(entity))  # before any row, as everybody does
+        # Before any row, as everybody does.
+        hold_links(conn, links_about(entity), takings=takings_about(entity))
         deleted = _mark(conn, job, entity, absences) if job.job_type == "full" else 0
         link_rows(conn, job.source_system, [entity])
         conn.execute(query("move_watermark"), {"job_id": job.id})
@@ -57,7 +64,8 @@ def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> i
         Rows that were linked.
     """
     links = sorted({link for entity in entities for link in links_about(entity)})
-    hold_links(conn, links)
+    takings = [each for entity in entities for each in takings_about(entity)]
+    hold_links(conn, links, takings=takings)
     linked = 0
     for link in links:
         statement = query(
@@ -68,7 +76,31 @@ def link_rows(conn: Connection, source_system: str, entities: list[Entity]) -> i
             parent=sql.Identifier(link.parent),
         )
         linked += conn.execute(statement, {"source_system": source_system}).rowcount
+    for taking in dict.fromkeys(takings):
+        linked += conn.execute(_take(taking), {"source_system": source_system}).rowcount
     return linked
+
+
+def _take(taking: Taking) -> sql.Composed:
+    def listed(form: str) -> sql.Composed:
+        names = [sql.SQL(form).format(sql.Identifier(c)) for c in taking.columns]
+        return sql.SQL(", ").join(names)
+
+    return query(
+        "take_columns",
+        table=sql.Identifier(taking.table),
+        origin=sql.Identifier(taking.origin),
+        own=sql.Identifier(taking.own),
+        named=sql.Identifier(taking.named),
+        marker=sql.Identifier(taking.marker),
+        first=sql.Identifier(taking.columns[0]),
+        columns=listed("{}"),
+        taken=listed("o.{}"),
+        nothing=listed("NULL"),
+        child_columns=listed("child.{}"),
+        found_columns=listed("found.{}"),
+        assignments=sql.SQL("{},").format(listed("{0} = found.{0}")),
+    )
 
 
 def end(

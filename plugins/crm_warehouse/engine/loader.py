@@ -1,7 +1,7 @@
 """Write one chunk: rows, rejects, checkpoint and counters in a single transaction."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -42,11 +42,13 @@ class Counts:
     created: int = 0
     updated: int = 0
     new_rejects: int = 0
+    gone: list[str] = field(default_factory=list)
 
     def __iadd__(self, other: "Counts") -> "Counts":
         self.created += other.created
         self.updated += other.updated
         self.new_rejects += other.new_rejects
+        self.gone += other.gone
         return self
 
 
@@ -77,8 +79,10 @@ class Loader:
         self._tried_with = mapping.digest
         self._states = States(conn, entity, source_system)
         self._lost: set[str] = set()
+        self._gone: list[str] = []
         self._forced: list[str] = []
         self._merge_raw = query("merge_raw", table=sql.Identifier(entity.raw_table))
+        self._find_gone = query("find_gone", table=sql.Identifier(entity.raw_table))
         self._resolve_errors = query(
             "resolve_errors", current=_is_current(entity, with_raw=with_raw)
         )
@@ -142,12 +146,14 @@ class Loader:
             told = merged or {}
             erased = self._states.drop_erased(job, chunk, told)
             redirects, self._lost = self._states.find(chunk, told)
+            self._gone = [e.source_id or "" for e in chunk if e.is_gone]
             held = held_tables(self._entity) if redirects else ()
             share_links(self._conn, self._entity, held)
             prefer_indexes(self._conn)
             self._forced = list(forced)
             counts = self._merge(job, list(chunk))
             deleted = erased + self._states.settle(job, redirects, self._lost, chunk)
+            told_gone = self._states.bury_gone(job, counts.gone, chunk)
             if gone:
                 deleted += mark_deleted(self._conn, job, self._entity, gone)
             self._conn.execute(
@@ -172,8 +178,13 @@ class Loader:
                 processed=processed,
                 created=counts.created,
                 updated=counts.updated,
-                unchanged=processed - failed - counts.created - counts.updated,
+                unchanged=processed
+                - failed
+                - counts.created
+                - counts.updated
+                - told_gone,
                 deleted=deleted,
+                told_gone=told_gone,
                 failed=failed,
                 new_rejects=counts.new_rejects,
                 warnings=chunk.warnings,
@@ -204,7 +215,7 @@ class Loader:
             "job_id": job.id,
             "tried_with": self._tried_with,
             "replay": not self._with_raw,
-            "lost": list(self._lost),
+            "lost": [*self._lost, *self._gone],
             "forced": self._forced,
             "stored": job.job_type in ("replay", "reprocess"),
         }
@@ -220,6 +231,9 @@ class Loader:
                 cursor.execute(self._merge_raw, values)
             if self._keys is not None:
                 self._keys.merge(cursor, values)
+            if self._gone:
+                cursor.execute(self._find_gone, {**values, "ids": self._gone})
+                counts.gone = [source_id for (source_id,) in cursor.fetchall()]
             written = self._merge_rows(cursor, stored, values)
             counts.created, counts.updated = written.created, written.updated
             if self._copy_errors(cursor, entries):

@@ -8,14 +8,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from crm_warehouse.engine import normalize, payload, values
+from crm_warehouse.engine import local_times, normalize, payload, values
 from crm_warehouse.engine.known_keys import key_reader
 from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.record_paths import (
     LONGEST_ID,
     first_of,
     getter,
+    gone_getter,
     joined,
     link_column,
     links_getter,
@@ -38,7 +40,8 @@ class Row(NamedTuple):
     """One record, mapped.
 
     Attributes:
-        line: Mapped values as COPY text, tabs between them; None when rejected.
+        line: Mapped values as COPY text, tabs between them; None when rejected, or
+            deleted in the source.
         sync_hash: SHA-256 (hex) over ``line`` and the names of what it cannot say.
         reject: Why the record cannot be a row, or None.
         warnings: Fields that could not be used.
@@ -113,6 +116,7 @@ class Mapping:
         merged_ids: Lists the ids that a record says were merged into it.
         known_keys: Reads the known keys of a record; None: the entity has none.
         kept_kinds: Kinds of them about which records say nothing any more, likewise.
+        is_gone: Whether a record says that it was deleted; None: none does.
         also: Mappings of the same records into other tables.
         kept: Columns about which records say nothing any more, since the properties
             are gone that they are mapped from. Rows keep what they have there.
@@ -132,6 +136,10 @@ class Mapping:
             Mapping(view, region, checks, removed) for view in entity.views()[:-1]
         ]
         self.kept: set[str] = set()
+        self._zone = ZoneInfo(entity.time_zone) if entity.time_zone else None
+        self._timestamp = (
+            local_times.timestamp_in(self._zone) if self._zone else values.timestamp
+        )
         self._links = [links_getter(link) for link in entity.links]
         self._fields: list[_Field] = []
         self._derived: list[_Derived] = []
@@ -144,6 +152,8 @@ class Mapping:
             metadata = schema.fields[line.target].metadata
             kind = metadata["kind"]
             compiled = _compile(line, schema.fields[line.target], taken)
+            if kind == "timestamp":
+                compiled = replace(compiled, convert=self._timestamp)
             if is_lost(line, removed):
                 self.kept.add(line.target)
                 compiled = replace(compiled, get=lambda _: None, expected=False)
@@ -164,6 +174,7 @@ class Mapping:
         self.kept_kinds = [
             each.kind for each in entity.known_keys if is_lost(each, removed)
         ]
+        self.is_gone = gone_getter(entity.active_path)
         own = [check for check in checks if check.table == entity.into]
         self._checks = self._bind(own, range(len(self._fields)))
         self._late_checks = self._bind(own, range(len(self._fields), len(self.columns)))
@@ -207,13 +218,20 @@ class Mapping:
         """Time of the source's last change as canonical text, or None."""
         if self._version is None or not (value := self._version(record)):
             return None
+        if self._zone is not None and local_times.comes_twice(value, self._zone):
+            return None  # observation knows better which of two was later
         try:
-            return values.timestamp(value)
+            return self._timestamp(value)
         except values.UnusableValueError:
             return None
 
     def map(self, record: Any, source_id: str | None) -> Row:
-        """The record as a row, or the reason why it cannot be one."""
+        """The record as a row, or the reason why it cannot be one.
+
+        One that says that it was deleted makes none.
+        """
+        if self.is_gone is not None and source_id is not None and self.is_gone(record):
+            return Row(None, None, None, [])
         row = self._map(record, source_id)
         if not self.also or row.line is None:
             return row
@@ -273,7 +291,7 @@ class Mapping:
 
     def _storable(self, line: str, row: list[str], warnings: list[Problem]) -> str:
         """COPY text of the row: replace what PostgreSQL refuses, escape the rest."""
-        if "\0" in line or not _is_encodable(line):
+        if "\0" in line or not payload.is_encodable(line):
             for index, value in enumerate(row):
                 row[index] = payload.clean_text(value)
                 if row[index] != value:
@@ -310,7 +328,7 @@ def _compile(line: FieldMap, field: Any, taken: set[str]) -> _Field:
     elif len(line.paths) == 1:
         get = getter(line.paths[0])
     else:
-        get = first_of(line.paths)
+        get = first_of(line.paths, skip_empty=line.skip_empty)
     convert = values.CONVERTERS[kind]
     if metadata.get("trim"):
         convert = values.trimmed
@@ -365,6 +383,8 @@ def _digest(
         entity.fields,
         entity.also,
         entity.links,
+        entity.active_path,
+        entity.time_zone,
         region,
         sorted(repr(check.rule) for check in checks),
         sorted(kept),
@@ -415,16 +435,6 @@ def _missing(field: _Field) -> Problem:
 
 def _too_long(column: str, limit: int) -> Problem:
     return Problem("too_long", f"longer than {limit} characters; kept whole", column)
-
-
-def _is_encodable(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _replaced(column: str) -> Problem:

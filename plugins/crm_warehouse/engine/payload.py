@@ -113,3 +113,14 @@ def _encode_odd(record: Any) -> Payload:
         exact = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
         text = clean_json(record)
     return Payload(text, exact, hashlib.sha256(exact).hexdigest())
+
+
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can hold it."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

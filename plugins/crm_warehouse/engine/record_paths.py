@@ -26,15 +26,26 @@ def getter(path: Path) -> Callable[[Any], Any]:
     return walk
 
 
-def first_of(paths: Sequence[Path]) -> Callable[[Any], Any]:
-    """Function that reads the first of several places where something stands."""
+def first_of(
+    paths: Sequence[Path], *, skip_empty: bool = False
+) -> Callable[[Any], Any]:
+    """Function that reads the first of several places where something stands.
+
+    Args:
+        paths: The places.
+        skip_empty: An empty text is no value while another place is left; the last
+            one's empty text says that all are empty.
+    """
     getters = [getter(path) for path in paths]
 
     def first(record: Any) -> Any:
+        found = None
         for get in getters:
             if (value := get(record)) is not None:
-                return value
-        return None
+                if value != "" or not skip_empty:
+                    return value
+                found = value
+        return found
 
     return first
 
@@ -60,6 +71,19 @@ def joined(
         return between.join(parts)
 
     return join
+
+
+def gone_getter(path: Path | None) -> Callable[[Any], bool] | None:
+    """Function that says whether a record is not active; None: nobody can say."""
+    if path is None:
+        return None
+    get = getter(path)
+
+    def is_gone(record: Any) -> bool:
+        value = get(record)
+        return value is not None and trimmed(value).lower() == "false"
+
+    return is_gone
 
 
 def rest(taken: set[str]) -> Callable[[Any], Any]:

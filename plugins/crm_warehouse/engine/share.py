@@ -8,7 +8,14 @@ from collections.abc import Collection
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.spec import Entity
-from crm_warehouse.unified import LINK_TABLES, Link, links_of, links_to
+from crm_warehouse.unified import (
+    LINK_TABLES,
+    TAKINGS,
+    Link,
+    Taking,
+    links_of,
+    links_to,
+)
 
 #: Locked as the link tables are: records say of others who they are.
 KNOWN_KEYS = "known_keys"
@@ -68,9 +75,24 @@ def links_about(entity: Entity) -> list[Link]:
     return sorted(found)
 
 
-def hold_links(conn: Connection, links: list[Link], *more: str) -> None:
-    """Let nobody write the linked tables, and more, until the transaction ends."""
-    for table in sorted({link.table for link in links}.union(more)):
+def takings_about(entity: Entity) -> list[Taking]:
+    """Columns that may be others once records of the entity have come."""
+    filled = {view.into for view in entity.views()}
+    return [each for each in TAKINGS if filled & {each.table, each.origin}]
+
+
+def hold_links(
+    conn: Connection,
+    links: Collection[Link],
+    *more: str,
+    takings: Collection[Taking] = (),
+) -> None:
+    """Let nobody write the linked tables until the transaction ends.
+
+    Nor those that take columns, and more.
+    """
+    tables = {link.table for link in links} | {each.table for each in takings}
+    for table in sorted(tables.union(more)):
         conn.execute(query("lock_links"), {"table": table})
 
 

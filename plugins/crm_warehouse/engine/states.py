@@ -191,6 +191,24 @@ class States:
                         chunk.note(each)
         return deleted
 
+    def bury_gone(self, job: Job, ids: list[str], chunk: Chunk) -> int:
+        """Bury records that say that they were deleted in the source; likewise.
+
+        Args:
+            job: The job that writes the chunk.
+            ids: Those that live in the raw layer.
+            chunk: The records.
+
+        Returns:
+            Rows that were marked, those of records left out that came before in this
+            job: as what they came then, they are counted.
+        """
+        if not ids:
+            return 0
+        buried = bury(self._conn, job, self._entity, Gone(ids, _ALWAYS))
+        repeated = {entry.source_id for entry in chunk if entry.repeated}
+        return len(set(buried) - repeated)
+
     def _redirect(self, table: str, values: dict[str, Any]) -> None:
         values = {**values, "unified_table": table}
         self._conn.execute(query("save_redirects"), values)

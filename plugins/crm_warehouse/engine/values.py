@@ -71,7 +71,7 @@ def timestamp(value: Any) -> str:
     try:
         if value[4:5] != "-" and _EPOCH_MILLISECONDS.fullmatch(value):
             microseconds = round(Decimal(value) * 1_000)
-            return _canonical(_EPOCH + timedelta(microseconds=microseconds))
+            return canonical(_EPOCH + timedelta(microseconds=microseconds))
         moment = datetime.fromisoformat(value)
         if _is_canonical(value):
             return value
@@ -82,7 +82,7 @@ def timestamp(value: Any) -> str:
         raise UnusableValueError(
             "invalid_timestamp", "not a date and time in ISO 8601"
         ) from None
-    return _canonical(moment)
+    return canonical(moment)
 
 
 def _is_canonical(value: str) -> bool:
@@ -97,7 +97,7 @@ def _is_canonical(value: str) -> bool:
     )
 
 
-def _canonical(moment: datetime) -> str:
+def canonical(moment: datetime) -> str:
     """Seconds, a fraction only where there is one, and Z: as most sources write it."""
     plain = moment.replace(tzinfo=None, microsecond=0).isoformat()
     if moment.microsecond:

@@ -8,6 +8,8 @@ from typing import Any
 
 #: What the receiver needs of a source whose webhooks it takes.
 _WEBHOOK_EXTRA = '{"webhook_secrets": ["…"], "public_url": "https://…"}'
+#: What MarketSharp's real API needs besides.
+_MARKETSHARP_EXTRA = '{"profile": "odata", "secret": "…"}'
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -19,9 +21,20 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             _source_api("genius", "Genius CRM", "Genius", "API token"),
             _source_api(
-                "hubspot", "HubSpot", "HubSpot", "Private-app token", webhooks=True
+                "hubspot",
+                "HubSpot",
+                "HubSpot",
+                "Private-app token",
+                extra=_WEBHOOK_EXTRA,
             ),
-            _source_api("marketsharp", "MarketSharp", "MarketSharp", "API key"),
+            _source_api(
+                "marketsharp",
+                "MarketSharp",
+                "MarketSharp",
+                "API key",
+                extra=_MARKETSHARP_EXTRA,
+                login="Company id (real API)",
+            ),
             _source_api(
                 "activeprospect", "ActiveProspect", "ActiveProspect", "API token"
             ),
@@ -31,19 +44,28 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _source_api(
-    name: str, title: str, prefix: str, secret: str, *, webhooks: bool = False
+    name: str,
+    title: str,
+    prefix: str,
+    secret: str,
+    *,
+    extra: str | None = None,
+    login: str | None = None,
 ) -> dict[str, Any]:
     """Connection type of a source: its base URL, and the secret that it calls so."""
     placeholders = {"host": "empty: base_url of the source's YAML"}
-    if webhooks:
-        placeholders["extra"] = _WEBHOOK_EXTRA
+    if extra is not None:
+        placeholders["extra"] = extra
+    labels = {"host": "Base URL", "password": secret}
+    if login is not None:
+        labels["login"] = login
     return {
         "connection-type": name,
         "hook-name": title,
         "hook-class-name": f"crm_warehouse.hooks.{name}.{prefix}Hook",
         "ui-field-behaviour": {
-            "hidden-fields": ["schema", "login", "port"],
-            "relabeling": {"host": "Base URL", "password": secret},
+            "hidden-fields": ["schema", "port", *([] if login else ["login"])],
+            "relabeling": labels,
             "placeholders": placeholders,
         },
     }

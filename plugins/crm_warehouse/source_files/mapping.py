@@ -11,6 +11,7 @@ from crm_warehouse.source_files.containers import Items, load_part
 from crm_warehouse.source_files.fields import (
     Choice,
     Described,
+    Flag,
     Text,
     kind_of,
     nearest,
@@ -64,34 +65,36 @@ class RuleSchema(StrictSchema):
         hint="must be 1 to 10 characters of one line",
         default=None,
     )
+    skip_empty = Flag(
+        "Whether an empty text is passed over in search of the first present one.",
+        default=False,
+    )
 
 
 class Rule(Described):
-    """One value of a mapping; loaded as ``(paths, on_error, join)``."""
+    """One value of a mapping; loaded as ``(paths, on_error, join, skip_empty)``."""
 
     short_form = Origin("Where the value is.")
     long_form = RuleSchema
 
     def _deserialize(
         self, value: Any, *_: Any, **__: Any
-    ) -> tuple[tuple[Path, ...], OnError | None, str | None]:
+    ) -> tuple[tuple[Path, ...], OnError | None, str | None, bool]:
         if isinstance(value, dict):
             rule = load_part(self.long_form, value)
-            return rule["origin"], rule["on_error"], rule["join"]
+            keys = "origin", "on_error", "join", "skip_empty"
+            return tuple(rule[key] for key in keys)
         if not isinstance(value, str | list):
             raise ValidationError(
                 f"must be a path, a list of paths or {{from, on_error}}, "
                 f"not {kind_of(value)}"
             )
-        return self.short_form.deserialize(value), None, None
+        return self.short_form.deserialize(value), None, None, False
 
 
 def field_maps(loaded: dict[str, Any]) -> tuple[FieldMap, ...]:
     """Loaded ``map`` -> the mapping, in YAML order."""
-    return tuple(
-        FieldMap(target, origin, on_error, join)
-        for target, (origin, on_error, join) in loaded.items()
-    )
+    return tuple(FieldMap(target, *rule) for target, rule in loaded.items())
 
 
 def map_problems(into: str, original: Any, loaded: dict[str, Any]) -> dict[str, Any]:
@@ -132,6 +135,7 @@ def _rule_problems(
     origin: tuple[Path, ...],
     on_error: OnError | None,
     join: str | None,
+    skip_empty: bool,
 ) -> Iterator[str]:
     kind = column.metadata["kind"]
     if origin == ((paths.REST,),) and kind != "json":
@@ -142,3 +146,5 @@ def _rule_problems(
         yield "on_error: set_null cannot be: no row exists without it; use reject"
     if join is not None and (len(origin) < 2 or KINDS[kind] != "text"):
         yield "join is for several paths into a text column"
+    if skip_empty and (len(origin) < 2 or join is not None):
+        yield "skip_empty is for the first of several paths"

@@ -119,6 +119,16 @@ class CursorPagingSchema(PagingSchema):
     more = more_flag()
 
 
+class KeysetPagingSchema(PagingSchema):
+    """Each page is asked for by the last record of the one before."""
+
+    style = "keyset"
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Paging:
+        return Paging(style=self.style, page_param="", **data)
+
+
 class LinkSchema(StrictSchema):
     """Where a record names its parents of one kind."""
 

@@ -17,6 +17,7 @@ from crm_warehouse.source_files.parts import (
     DeletesSchema,
     ExponentialSchema,
     FixedSchema,
+    KeysetPagingSchema,
     LinkSchema,
     NumberedPagingSchema,
     QuotaSchema,
@@ -123,6 +124,12 @@ class EntitySchema(StrictSchema):
         key_places.KeyPlaces("Where the keys are: a path, or several."),
         default={},
     )
+    active = values.record_path(
+        "Place of a yes or no: whether the record exists, or was deleted in the "
+        "source. Absent: what is listed exists.",
+        attribute="active_path",
+        default=None,
+    )
     sensitive = Flag(
         "Whether properties with sensitive data are loaded, too, as far as the "
         "credentials' scopes reach.",
@@ -213,6 +220,7 @@ class SourceSchema(StrictSchema):
             "offset": OffsetPagingSchema,
             "next_url": NextUrlPagingSchema,
             "link": LinkPagingSchema,
+            "keyset": KeysetPagingSchema,
         },
     )
     timeout = values.seconds(
@@ -228,6 +236,10 @@ class SourceSchema(StrictSchema):
         "Country whose phone numbers need no prefix.",
         pattern=r"[A-Z]{2}",
         hint="is no country; write two capital letters, e.g. US",
+    )
+    time_zone = values.time_zone(
+        "Zone of times that name none, e.g. America/New_York. Absent: UTC.",
+        default=None,
     )
     account = values.endpoint(
         "Path that tells of the account: its time zone, at whose midnight a quota of a "
@@ -305,6 +317,7 @@ class SourceSchema(StrictSchema):
             key: Entity(
                 source=name,
                 name=key,
+                time_zone=data["time_zone"],
                 **parts | _mapped(parts),
             )
             for key, parts in data.pop("entities").items()

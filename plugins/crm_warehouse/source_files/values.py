@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import ValidationError
 
@@ -85,6 +86,25 @@ def record_endpoint(description: str, **options: Any) -> Text:
         description,
         pattern=rf"({_SEGMENT})*/\{{id\}}({_SEGMENT})*",
         hint="is no path of one record; write e.g. /contacts/{id}",
+        **options,
+    )
+
+
+def time_zone(description: str, **options: Any) -> Text:
+    """A name of the IANA time zone database."""
+
+    def convert(text: str) -> str:
+        try:
+            ZoneInfo(text)
+        except (ValueError, ZoneInfoNotFoundError):
+            raise ValidationError(f"{text!r} is no time zone that is known") from None
+        return text
+
+    return Text(
+        description,
+        pattern=r"[A-Za-z][A-Za-z0-9+_/-]{0,60}",
+        hint="is no time zone; write e.g. America/New_York",
+        convert=convert,
         **options,
     )
 

@@ -19,7 +19,8 @@ CONTRACT = {
     " divisions__database marketing_sources__database",
     "hubspot": "contacts deals companies pipelines owners webhooks recover reconcile"
     " sweep",
-    "marketsharp": "contacts leads jobs activities recover reconcile",
+    "marketsharp": "contacts leads jobs activities recover reconcile appointments"
+    " contact_phones addresses employees inquiry_statuses inquiry_sources",
     "activeprospect": "leads events recover reconcile",
     "warehouse": "maintenance reprocess",
 }
@@ -93,7 +94,7 @@ def test_no_entity_can_take_the_id_of_another_dag() -> None:
     own = {
         entity.dag_id_via(via)
         for each in sources
-        for entity in each.entities.values()
+        for entity in each.all_entities.values()
         for via in entity.vias
     }
 

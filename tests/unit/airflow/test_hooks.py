@@ -238,21 +238,24 @@ def test_the_ui_finds_the_hook_behind_the_connection_type(
             "Private-app token",
             {"webhook_secrets": ["…"], "public_url": "https://…"},
         ),
-        ("marketsharp", "API key", None),
+        ("marketsharp", "API key", {"profile": "odata", "secret": "…"}),
         ("activeprospect", "API token", None),
     ],
 )
 def test_the_form_of_the_connection_type_is_known_without_its_hook(
-    name: str, secret: str, extra: object
+    name: str, secret: str, extra: dict[str, object] | None
 ) -> None:
     from airflow.providers_manager import ProvidersManager
 
     form = ProvidersManager().field_behaviours[name]
 
-    assert form["relabeling"] == {"host": "Base URL", "password": secret}
+    login = {"login": "Company id (real API)"} if name == "marketsharp" else {}
+    assert form["relabeling"] == {"host": "Base URL", "password": secret, **login}
+    assert ("login" in form["hidden-fields"]) is not bool(login)
     assert json.loads(form["placeholders"].get("extra", "null")) == extra
     source = load_source(SOURCES_DIRECTORY / f"{name}.yaml")
-    assert source.webhooks == (extra is not None)
+    assert source.webhooks == ("webhook_secrets" in (extra or {}))
+    assert ("profile" in (extra or {})) == bool(source.profiles)
 
 
 ACME = """\

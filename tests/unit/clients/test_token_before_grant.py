@@ -1,6 +1,7 @@
 """What is granted is sent at once: tokens are renewed before, and only then."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 import pytest
 
@@ -40,6 +41,9 @@ class Story(RecordingGate):
             if failure is not None:
                 raise failure
             self.is_fresh = True
+
+    def heard(self, moment: datetime) -> None:
+        assert moment.tzinfo is not None
 
     def renew(self, headers: Mapping[str, str], refusals: int) -> bool:
         return False

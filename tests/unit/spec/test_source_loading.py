@@ -197,6 +197,7 @@ def test_the_stored_definition_is_stable_json() -> None:
     assert definition["entity"]["fields"][0] == {
         "join": None,
         "on_error": None,
+        "skip_empty": False,
         "paths": ["name", "full_name"],
         "target": "name",
     }

@@ -113,12 +113,14 @@ def test_the_stored_definition_holds_them_as_written(tmp_path: Path) -> None:
             {
                 "join": None,
                 "on_error": None,
+                "skip_empty": False,
                 "paths": ["person.email"],
                 "target": "email",
             },
             {
                 "join": None,
                 "on_error": "set_null",
+                "skip_empty": False,
                 "paths": ["state"],
                 "target": "status",
             },

@@ -161,7 +161,7 @@ WRONG = [
         "style: number",
         "style: 1",
         "10:10: paging.style: unknown word 1; known: number, cursor, "
-        "offset, next_url, link",
+        "offset, next_url, link, keyset",
     ),
     (
         "region: US",
