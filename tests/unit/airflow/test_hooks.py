@@ -251,7 +251,7 @@ def test_the_form_of_the_connection_type_is_known_without_its_hook(
 
     login = {"login": "Company id (real API)"} if name == "marketsharp" else {}
     assert form["relabeling"] == {"host": "Base URL", "password": secret, **login}
-    assert ("login" in form["hidden-fields"]) is not bool(login)
+    assert ("login" in form["hidden_fields"]) is not bool(login)
     assert json.loads(form["placeholders"].get("extra", "null")) == extra
     source = load_source(SOURCES_DIRECTORY / f"{name}.yaml")
     assert source.webhooks == ("webhook_secrets" in (extra or {}))

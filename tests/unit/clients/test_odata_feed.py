@@ -1,4 +1,4 @@
-"""MarketSharp's OData service: what its feeds, its clock and its moods can do to a walk."""
+"""MarketSharp's OData service: what its feeds, its clock and its moods can do."""
 
 import base64
 import hashlib
@@ -60,8 +60,9 @@ def feed(*rows: dict[str, str | None], count: int | None = None) -> Reply:
     )
     told = "" if count is None else f"<m:count>{count}</m:count>"
     body = (
-        f'<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xmlns:d="{META}"'
-        f' xmlns:m="{META}/metadata"><title>Contacts</title>{told}{entries}</feed>'
+        '<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"'
+        f' xmlns:d="{META}" xmlns:m="{META}/metadata">'
+        f"<title>Contacts</title>{told}{entries}</feed>"
     )
     return Reply(200, body.encode(), {"Content-Type": "application/atom+xml"})
 
@@ -255,7 +256,7 @@ def signature_of(request: Request) -> tuple[int, bool]:
 
 
 def service(offset: float, right: bool = True) -> Any:
-    """A service whose clock is off ours, and which refuses times that are not its own."""
+    """A service whose clock is off ours; it refuses times that are not its own."""
 
     def answer(request: Request) -> Reply:
         epoch, is_right = signature_of(request)
