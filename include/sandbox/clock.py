@@ -42,6 +42,10 @@ class Clock:
         """Aware UTC time of this system."""
         return datetime.now(UTC) + timedelta(seconds=self.offset_seconds)
 
+    def ago(self, seconds: float) -> datetime:
+        """Aware UTC time of this system so long ago."""
+        return self.now() - timedelta(seconds=seconds)
+
     def date_header(self) -> bytes:
         """Value of the ``Date`` header, formatted once a second."""
         now = self.now()

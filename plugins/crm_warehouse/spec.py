@@ -19,7 +19,9 @@ Mode = Literal["incremental", "full", "replay"]
 Via = Literal["api", "database", "csv"]
 Extent = Literal["records", "sweep"]
 Guard = Literal["mass_delete", "empty_list", "volume", "schema_break"]
-PagingStyle = Literal["number", "cursor", "offset", "next_url", "link", "keyset"]
+PagingStyle = Literal[
+    "number", "cursor", "offset", "next_url", "link", "keyset", "odata"
+]
 SinceFormat = Literal["iso", "date", "epoch", "epoch_ms"]
 
 MODES: tuple[Mode, ...] = ("incremental", "full", "replay")
@@ -67,15 +69,16 @@ class Paging:
         style: ``number``: pages are counted from 1 until the last. ``cursor``: each
             page brings the cursor of the next. ``offset``: a page begins behind so many
             records. ``next_url``, ``link``: each page brings the address of the next,
-            in its body or in its header field ``Link``. ``keyset``: each page is asked
-            for by the last record of the one before, in its client's own way.
-        page_param: Query parameter of the page number, cursor or offset; empty where
-            addresses are followed.
+            in its body or in its header field ``Link``. ``keyset``: a page begins
+            behind the last record of the one before. ``odata``: likewise, in the words
+            of OData.
+        page_param: Query parameter of the page number, cursor, offset or last record's
+            id; empty where addresses are followed.
         size_param: Query parameter of the page size.
         size: Records asked for per request unless a run says otherwise.
         max_size: Most records the API allows per request.
         next_path: Place of the next page's cursor or address in the answer; none
-            there: the end.
+            there: the end. Of ``keyset``: place of the id in a record.
         more_path: Place of the flag that says whether more pages follow; empty: none.
         total_path: Place of the number of records; empty: ``total`` of the envelope.
         pages_path: Place of the number of pages; empty: ``total_pages`` there.
@@ -281,6 +284,8 @@ class Entity:
         merged_ids: Places where a record names those that were merged into it.
         created_param: Searched property for "created", by which a full load may be
             split into lanes; None: its list is walked.
+        value_keys: Where a value may be an object: keys of which the first present
+            one holds it.
         since_format: How the value of ``since_param`` is written.
         params: Query parameters of every request of the list.
         active_path: Place of a yes or no: whether the record exists in the source, or
@@ -311,6 +316,7 @@ class Entity:
     sensitive: bool = False
     merged_ids: tuple[Path, ...] = ()
     created_param: str | None = None
+    value_keys: tuple[str, ...] = ()
     since_format: SinceFormat = "iso"
     params: dict[str, str] = field(default_factory=dict)
     active_path: Path | None = None

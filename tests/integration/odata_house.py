@@ -32,7 +32,7 @@ def quick(source: Source) -> Source:
     """Without quotas and pauses, in pages that these few records fill several of."""
     retry = replace(source.retry, delays=(0.01,) * 3)
     paging = source.paging
-    if paging.style == "keyset":
+    if paging.style == "odata":
         paging = replace(paging, size=40)
     return replace(source, quotas=(), retry=retry, paging=paging)
 

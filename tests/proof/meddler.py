@@ -22,7 +22,10 @@ MAIN = {
     "marketsharp": "contacts",
     "activeprospect": "leads",
 }
-_PASSED_ON = ("Authorization", "X-API-Key", "X-Keap-API-Key", "Content-Type")
+_PASSED_ON = (
+    *("Accept", "Authorization", "Content-Type"),
+    *("X-API-Key", "X-Keap-API-Key"),
+)
 _PASSED_BACK = ("Content-Type", "Date", "Retry-After")
 
 

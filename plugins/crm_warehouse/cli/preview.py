@@ -59,7 +59,7 @@ def _read(path: Path, source: Source, entity: Entity) -> list[Any]:
 
 def _records(client: type[RestClient], entity: Entity, decoded: Any) -> list[Any]:
     try:
-        return client.read_list(entity, decoded).records
+        return client.records_of(entity, client.read_list(entity, decoded).records)
     except SourceError as error:
         no_list = error
     try:

@@ -9,6 +9,7 @@ from crm_warehouse.clients.genius import GeniusClient
 from crm_warehouse.clients.hubspot import HubSpotClient
 from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
 from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
+from crm_warehouse.clients.leadconduit import LeadConduitClient
 from crm_warehouse.clients.marketsharp import MarketSharpClient
 from crm_warehouse.clients.marketsharp_odata import MarketSharpODataClient
 from crm_warehouse.clients.oauth import OAuthTokens, TokenStore
@@ -29,6 +30,7 @@ CLIENTS: dict[str, type[RestClient]] = {
     "marketsharp": MarketSharpClient,
     "marketsharp_odata": MarketSharpODataClient,
     "activeprospect": ActiveProspectClient,
+    "leadconduit": LeadConduitClient,
     # Whatever else needs no code of its own: its YAML says all.
     "rest": RestClient,
 }

@@ -18,6 +18,7 @@ from crm_warehouse.clients.cost import (
 from crm_warehouse.clients.cursor import walk_cursor_pages
 from crm_warehouse.clients.decoding import decode_json
 from crm_warehouse.clients.interface import Cost, Found, Gate, Page, Window
+from crm_warehouse.clients.keyset import walk_keyset_pages
 from crm_warehouse.clients.listing import (
     Listing,
     read_listing,
@@ -46,6 +47,7 @@ _WALKERS = {
     "offset": walk_offset_pages,
     "next_url": walk_next_urls,
     "link": walk_next_urls,
+    "keyset": walk_keyset_pages,
 }
 #: Number of the first page, or records before it.
 _FIRST = {"number": "1", "offset": "0"}
@@ -140,6 +142,11 @@ class RestClient:
             TransientSourceError: The answer holds no list.
         """
         return read_listing(decoded, entity.records_path)
+
+    @staticmethod
+    def records_of(entity: Entity, listed: list[Any]) -> list[Any]:  # noqa: ARG004
+        """The entity's own among what a list has: all, where each has its own list."""
+        return listed
 
     @staticmethod
     def read_record(entity: Entity, decoded: Any) -> dict[str, Any]:

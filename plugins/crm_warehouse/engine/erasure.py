@@ -166,7 +166,7 @@ class _Erasure:
         """What raw says under which the persons are reached, as JSON may hold it."""
         kinds = ("email", "phone")
         getters = [
-            first_of(field.paths)
+            first_of(field.paths, self._entity.value_keys)
             for view in self._entity.views()
             for field in view.fields
             if UNIFIED[view.into]().fields[field.target].metadata["kind"] in kinds

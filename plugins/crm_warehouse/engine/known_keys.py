@@ -7,7 +7,7 @@ layer: what the newest payload of a live record says is what is said.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -35,9 +35,16 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 KeyReader = Callable[[Any, list[Problem]], str]
 
 
-def key_reader(maps: Collection[KeyMap]) -> KeyReader:
-    """Function that reads the known keys of records."""
-    places = [(each.kind, [getter(path) for path in each.paths]) for each in maps]
+def key_reader(maps: Collection[KeyMap], value_keys: Sequence[str] = ()) -> KeyReader:
+    """Function that reads the known keys of records.
+
+    Args:
+        maps: Their places.
+        value_keys: Keys at which an object there may hold the value.
+    """
+    places = [
+        (each.kind, [getter(path, value_keys) for path in each.paths]) for each in maps
+    ]
 
     def read(record: Any, warnings: list[Problem]) -> str:
         said: dict[str, dict[str, None]] = {}

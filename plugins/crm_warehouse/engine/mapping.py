@@ -149,9 +149,9 @@ class Mapping:
         taken.add(str(entity.id_path[0]))
         taken.update(str(link.path[0]) for link in entity.links)
         for index, line in enumerate(entity.fields):
-            metadata = schema.fields[line.target].metadata
-            kind = metadata["kind"]
-            compiled = _compile(line, schema.fields[line.target], taken)
+            field = schema.fields[line.target]
+            kind = field.metadata["kind"]
+            compiled = _compile(line, field, taken, entity.value_keys)
             if kind == "timestamp":
                 compiled = replace(compiled, convert=self._timestamp)
             if is_lost(line, removed):
@@ -170,10 +170,9 @@ class Mapping:
         self._id = getter(entity.id_path)
         self._version = getter(entity.version_path) if entity.version_path else None
         self.merged_ids = merged_ids_getter(entity.merged_ids)
-        self.known_keys = key_reader(entity.known_keys) if entity.known_keys else None
-        self.kept_kinds = [
-            each.kind for each in entity.known_keys if is_lost(each, removed)
-        ]
+        keys = entity.known_keys
+        self.known_keys = key_reader(keys, entity.value_keys) if keys else None
+        self.kept_kinds = [each.kind for each in keys if is_lost(each, removed)]
         self.is_gone = gone_getter(entity.active_path)
         own = [check for check in checks if check.table == entity.into]
         self._checks = self._bind(own, range(len(self._fields)))
@@ -316,7 +315,9 @@ _EMPTY_IS_TEXT = frozenset({"text", "email", "phone"})
 _NO_LIMIT = 1 << 40
 
 
-def _compile(line: FieldMap, field: Any, taken: set[str]) -> _Field:
+def _compile(
+    line: FieldMap, field: Any, taken: set[str], value_keys: Sequence[str]
+) -> _Field:
     metadata = field.metadata
     kind = metadata["kind"]
     if line.paths == (("$rest",),):
@@ -324,15 +325,19 @@ def _compile(line: FieldMap, field: Any, taken: set[str]) -> _Field:
     elif line.join is not None:
         # Part of a name is a name; part of an id is another record's id.
         whole = "links_to" in metadata
-        get = joined(line.paths, line.join, whole=whole)
+        get = joined(line.paths, line.join, whole=whole, value_keys=value_keys)
+    elif kind == "json":
+        get = first_of(line.paths)  # an object is its value
     elif len(line.paths) == 1:
-        get = getter(line.paths[0])
+        get = getter(line.paths[0], value_keys)
     else:
-        get = first_of(line.paths, skip_empty=line.skip_empty)
+        get = first_of(line.paths, value_keys, skip_empty=line.skip_empty)
     convert = values.CONVERTERS[kind]
     if metadata.get("trim"):
         convert = values.trimmed
     keeps = kind in _EMPTY_IS_TEXT
+    if keeps and value_keys:
+        convert = values.one_value(convert)
     default: OnError = "reject" if field.required else "keep" if keeps else "set_null"
     return _Field(
         column=line.target,
@@ -376,7 +381,7 @@ def _break(check: _Bound, row: list[str], warnings: list[Problem]) -> None:
 def _digest(
     entity: Entity, region: str, checks: Sequence[Check], kept: set[str]
 ) -> str:
-    parts = (
+    parts: tuple[Any, ...] = (
         entity.into,
         entity.id_path,
         entity.version_path,
@@ -388,6 +393,8 @@ def _digest(
         region,
         sorted(repr(check.rule) for check in checks),
         sorted(kept),
+        # Left out where there are none: digests of before stay what they were.
+        *([entity.value_keys] if entity.value_keys else []),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

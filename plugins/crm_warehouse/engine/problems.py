@@ -11,6 +11,7 @@ _BUILT_IN = {
     "invalid_timestamp": "built-in:timestamp",
     "invalid_number": "built-in:numeric",
     "invalid_boolean": "built-in:boolean",
+    "invalid_text": "built-in:text",
     "invalid_email": "built-in:email",
     "invalid_phone": "built-in:phone",
     "too_long": "built-in:usual_length",

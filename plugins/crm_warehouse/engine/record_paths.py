@@ -9,8 +9,15 @@ from crm_warehouse.spec import LinkMap, Path
 LONGEST_ID = 512
 
 
-def getter(path: Path) -> Callable[[Any], Any]:
-    """Function that reads ``path`` from a record; None where nothing stands there."""
+def getter(path: Path, value_keys: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """Function that reads ``path`` from a record; None where nothing stands there.
+
+    Args:
+        path: The place.
+        value_keys: Keys at which an object in that place may hold the value.
+    """
+    if value_keys:
+        return _unwrapping(getter(path), value_keys)
     if len(path) == 1:
         key = path[0]
         return lambda record: record.get(key)
@@ -26,17 +33,41 @@ def getter(path: Path) -> Callable[[Any], Any]:
     return walk
 
 
+def _unwrapping(
+    get: Callable[[Any], Any], value_keys: Sequence[str]
+) -> Callable[[Any], Any]:
+    """Function that takes a value out of the object that holds it.
+
+    An object with none of the keys is what it is: no converter of one value takes it.
+    """
+
+    def unwrapped(record: Any) -> Any:
+        value = get(record)
+        if type(value) is not dict:
+            return value
+        held = [value[key] for key in value_keys if key in value]
+        if not held:
+            return value
+        return next((each for each in held if each is not None), None)
+
+    return unwrapped
+
+
 def first_of(
-    paths: Sequence[Path], *, skip_empty: bool = False
+    paths: Sequence[Path],
+    value_keys: Sequence[str] = (),
+    *,
+    skip_empty: bool = False,
 ) -> Callable[[Any], Any]:
     """Function that reads the first of several places where something stands.
 
     Args:
         paths: The places.
+        value_keys: Keys under which an object there holds its value.
         skip_empty: An empty text is no value while another place is left; the last
             one's empty text says that all are empty.
     """
-    getters = [getter(path) for path in paths]
+    getters = [getter(path, value_keys) for path in paths]
 
     def first(record: Any) -> Any:
         found = None
@@ -51,7 +82,11 @@ def first_of(
 
 
 def joined(
-    paths: Sequence[Path], between: str, *, whole: bool
+    paths: Sequence[Path],
+    between: str,
+    *,
+    whole: bool,
+    value_keys: Sequence[str] = (),
 ) -> Callable[[Any], str | None]:
     """Function that makes one text of all places, trimmed; None where all are empty.
 
@@ -59,8 +94,9 @@ def joined(
         paths: The places.
         between: Text between their values.
         whole: None, too, where one of them is empty.
+        value_keys: As of :func:`getter`.
     """
-    getters = [getter(path) for path in paths]
+    getters = [getter(path, value_keys) for path in paths]
 
     def join(record: Any) -> str | None:
         values = [get(record) for get in getters]

@@ -29,6 +29,8 @@ _LARGEST_INTEGER = 2**63 - 1
 
 #: Milliseconds since 1970 as text: digits that no ISO 8601 text consists of.
 _EPOCH_MILLISECONDS = re.compile(r"(?:[0-9]{11,13}|-[0-9]{1,13})(?:\.[0-9]+)?")
+#: Below, a number might as well be seconds.
+_LEAST_MILLISECONDS = 10**10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -59,13 +61,31 @@ def trimmed(value: Any) -> str:
     return text(value).strip()
 
 
+def one_value(convert: Converter) -> Converter:
+    """The converter, for records whose values may be inside objects.
+
+    An object that comes this far holds its value nowhere that is known of; as text it
+    would pass for one.
+    """
+
+    def converted(value: Any) -> str:
+        if type(value) is dict:
+            raise UnusableValueError("invalid_text", "an object without a value")
+        return convert(value)
+
+    return converted
+
+
 def timestamp(value: Any) -> str:
     """ISO 8601 text to the same instant in UTC; without a zone it is UTC already.
 
     Accepted is what ``datetime.fromisoformat`` of Python 3.11 reads, from the year 1
     to 9999, and milliseconds since 1970 of 11 to 13 digits, or negative, as HubSpot's
-    older endpoints write them. A date alone is its midnight in UTC.
+    older endpoints write them, and LeadConduit as a number. A date alone is its
+    midnight in UTC.
     """
+    if type(value) is int and _LEAST_MILLISECONDS <= value < _LEAST_MILLISECONDS * 1000:
+        value = str(value)
     if type(value) is not str:
         raise UnusableValueError("invalid_timestamp", "not an ISO 8601 text")
     try:

@@ -4,7 +4,7 @@ from crm_warehouse.hooks.source_api import SourceApiHook
 
 
 class ActiveProspectHook(SourceApiHook):
-    """Connection type ``activeprospect``: base URL and bearer token."""
+    """Connection type ``activeprospect``: base URL and API key."""
 
     default_conn_name = "activeprospect_default"
     conn_type = "activeprospect"

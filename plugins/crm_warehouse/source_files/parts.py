@@ -120,9 +120,22 @@ class CursorPagingSchema(PagingSchema):
 
 
 class KeysetPagingSchema(PagingSchema):
-    """Each page is asked for by the last record of the one before."""
+    """Each page begins behind the last record of the one before; an empty one ends."""
 
     style = "keyset"
+    after_param = values.words(
+        "Query parameter of the last record's id.", attribute="page_param"
+    )
+    after = values.record_path(
+        "Place of that id in a record; it need not be the entity's.",
+        attribute="next_path",
+    )
+
+
+class OdataPagingSchema(PagingSchema):
+    """OData's own words: the records behind the last one, in the order asked for."""
+
+    style = "odata"
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Paging:

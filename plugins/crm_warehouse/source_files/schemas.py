@@ -20,6 +20,7 @@ from crm_warehouse.source_files.parts import (
     KeysetPagingSchema,
     LinkSchema,
     NumberedPagingSchema,
+    OdataPagingSchema,
     QuotaSchema,
 )
 from crm_warehouse.source_files.profiles import changes_of
@@ -147,6 +148,13 @@ class EntitySchema(StrictSchema):
         if way is not None and (found := database_problems(way, data["id_path"])):
             raise ValidationError({"database": found})
 
+    value_keys = Items(
+        "Where a value may be an object that tells more about it: keys of which the "
+        "first present one holds the value.",
+        values.words("A key of such objects."),
+        default=(),
+    )
+
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_map(
         self, data: dict[str, Any], original: dict[str, Any], **_: Any
@@ -221,6 +229,7 @@ class SourceSchema(StrictSchema):
             "next_url": NextUrlPagingSchema,
             "link": LinkPagingSchema,
             "keyset": KeysetPagingSchema,
+            "odata": OdataPagingSchema,
         },
     )
     timeout = values.seconds(

@@ -63,6 +63,7 @@ class Conformance:
         email: What its records call that.
         parents: Child's table, its column, the parent's table.
         alone: Entities that have neither parents nor children.
+        entities: Those whose truth the sandbox tells, where not all.
         attacks: Bodies of an attacker in place of a page.
         entities: Its entities, of a source that is not loaded.
     """

@@ -216,3 +216,27 @@ def test_known_keys_are_shown(call: Call, tmp_path: Path) -> None:
     assert '  known elsewhere as:\n    marketsharp.contacts  ["7", "8"]' in text
     assert text.count("known elsewhere") == 1
     assert "warning: known_keys.hubspot.contacts: no key" in text
+
+
+def test_of_events_only_those_of_leads_are_leads(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both entities of the profile have one list."""
+    connection = {"password": "k", "extra": {"profile": "leadconduit"}}
+    monkeypatch.setenv("AIRFLOW_CONN_ACTIVEPROSPECT_DEFAULT", json.dumps(connection))
+    lead = {"lead": {"id": "5fd4371e940df5a34a3888b2", "city": {"normal": "Austin"}}}
+    events = [
+        {"id": f"{number:024x}", "type": kind, "vars": lead}
+        for number, kind in enumerate(("filter", "recipient", "source"))
+    ]
+    counts = {}
+    for entity in ("leads", "events"):
+        words = ("preview", "--source", "activeprospect", "--entity", entity)
+        status, out, _ = call(*words, "--json", *_sample(tmp_path, events))
+        assert status == 0
+        counts[entity] = [each["source_id"] for each in json.loads(out)["records"]]
+
+    assert counts == {
+        "leads": ["5fd4371e940df5a34a3888b2"],
+        "events": [event["id"] for event in events],
+    }

@@ -147,7 +147,8 @@ def test_an_unknown_client_is_a_problem(call: Call, folder: Path) -> None:
     assert call("validate") == (
         2,
         "error: source genius: client 'genuis' is unknown (did you mean genius?); "
-        "known are activeprospect, genius, hubspot, marketsharp, rest\n",
+        "known are activeprospect, genius, hubspot, leadconduit, marketsharp, "
+        "rest\n",
         "",
     )
 

@@ -88,10 +88,26 @@ def test_what_is_no_instant_is_refused(sent: str) -> None:
     assert not sent.strip() or sent not in str(raised.value)
 
 
-@pytest.mark.parametrize("sent", [0, 1718447400, 1.5, True, [], {}, ["2025-06-15"]])
-def test_only_text_is_an_instant(sent: object) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [0, 1718447400, 10**13, -(10**12), 10**30, 1.5, True, [], {}, ["2025-06-15"]],
+)
+def test_only_text_and_milliseconds_are_instants(sent: object) -> None:
     with pytest.raises(UnusableValueError):
         timestamp(sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "instant"),
+    [
+        (1718447400000, "2024-06-15T10:30:00Z"),
+        (1718447400005, "2024-06-15T10:30:00.005Z"),
+        (10**10, "1970-04-26T17:46:40Z"),
+        (10**13 - 1, "2286-11-20T17:46:39.999Z"),
+    ],
+)
+def test_milliseconds_may_be_a_number(sent: int, instant: str) -> None:
+    assert timestamp(sent) == timestamp(str(sent)) == instant
 
 
 def test_midnight_at_the_end_of_a_day_is_refused_or_the_next_day() -> None:

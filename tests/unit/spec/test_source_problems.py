@@ -92,6 +92,16 @@ WRONG = [
         "18:5: entities.people.full_schedule: does not go with forgets: true; full "
         "loads mark what is missing",
     ),
+    (
+        "style: number, page_param: page",
+        "style: keyset, after_param: page",
+        "10:1: paging.after: is missing",
+    ),
+    (
+        "    id: id\n    map:\n      email: email",
+        "    id: id\n    value_keys: value\n    map:\n      email: email",
+        "21:5: entities.people.value_keys: must be a list, not text",
+    ),
     ("per: 1h", "per: 60", f"8:36: quotas[0].per: 60 {DURATION_HINT}"),
     ("per: 1h", "per: 1 hour", f"8:36: quotas[0].per: '1 hour' {DURATION_HINT}"),
     ("per: 1h", "per: 0s", "8:36: quotas[0].per: must be longer than nothing"),
@@ -161,7 +171,7 @@ WRONG = [
         "style: number",
         "style: 1",
         "10:10: paging.style: unknown word 1; known: number, cursor, "
-        "offset, next_url, link, keyset",
+        "offset, next_url, link, keyset, odata",
     ),
     (
         "region: US",
