@@ -398,6 +398,10 @@ class Source:
         sweep_schedule: Cron of sweeps for what no list shows as changed (UTC).
         in_flight: Requests of one load that may be sent and not answered yet.
         account_path: Path that tells of the account, its time zone above all, or None.
+        horizon: How long it keeps its records; None: for good. A full load finds no
+            deletions then: what is missing may only be old.
+        horizon_alarm: Age of a watermark from which on there is an alarm, so that it
+            does not come to that.
         auth: How it is shown the credentials.
         headers: Header fields that every request carries besides; no secrets.
         database_connection: Airflow connection id of its database.
@@ -428,6 +432,8 @@ class Source:
     sweep_schedule: str = "30 0 * * *"
     in_flight: int = 1
     account_path: str | None = None
+    horizon: timedelta | None = None
+    horizon_alarm: timedelta | None = None
     auth: AuthStyle = AuthStyle()
     headers: dict[str, str] = field(default_factory=dict)
     database_connection: str = ""

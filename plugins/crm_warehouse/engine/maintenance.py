@@ -4,6 +4,7 @@ Small acts, each in transactions of its own, safe to repeat and to kill. One tha
 is recorded, and the others go on.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from crm_warehouse.engine import retention, webhook_gaps
+from crm_warehouse.engine import horizon, retention, webhook_gaps
 from crm_warehouse.engine.finish import link_rows
 from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.jobs import Connection
@@ -32,7 +33,10 @@ from crm_warehouse.engine.reprocess import (
 )
 from crm_warehouse.engine.session import open_session
 from crm_warehouse.errors import SyncConflictError, SyncDisabledError
+from crm_warehouse.moments import utc_text
 from crm_warehouse.spec import Source
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,7 @@ class _Round:
             "reprocess", name, lambda conn, act: self._reprocess(conn, act, source)
         )
         self._do("link", name, lambda conn, act: _link(conn, act, source))
+        self._do("horizon", name, lambda conn, act: _watch_horizon(conn, act, source))
         if source.webhooks:
             self._do("redact", name, lambda c, act: self._redact(c, act, source))
             self._do("retry_deliveries", name, lambda c, act: _retry(c, act, source))
@@ -283,6 +288,21 @@ def _link(conn: Connection, act: Act, source: Source) -> list[Due]:
         with conn.transaction():  # one by one: loads wait for the links held
             act.done += link_rows(conn, source.name, [entity])
     act.found = act.done
+    return []
+
+
+def _watch_horizon(conn: Connection, act: Act, source: Source) -> list[Due]:
+    """Say what must be read before the source forgets it, though no load runs."""
+    found = horizon.note(conn, source.name)
+    act.found = len(found)
+    act.details = {each.entity_type: each.lost_at.isoformat() for each in found}
+    for each in found:
+        _log.warning(
+            "%s %s: read completely only up to %s; from %s on the source forgets what"
+            " was not read (%s)",
+            *(source.name, each.entity_type, utc_text(each.watermark)),
+            *(utc_text(each.lost_at), each.state),
+        )
     return []
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from crm_warehouse.clients.interface import ClientFactory
-from crm_warehouse.engine import jobs, profiles, schema_changes, settings
+from crm_warehouse.engine import horizon, jobs, profiles, schema_changes, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.finish import finish
@@ -190,6 +190,8 @@ class _SyncRun(JobRun):
             if by_api and request.source.account_path is not None:
                 learn_time_zone(self._conn, self.job, quota, client, stop)
             schema_changes.watch(self._conn, self.job, request.entity, client, stop)
+            if by_api:
+                horizon.watch(self._conn, self.job, request.source, gate.now())
             mapping, loader, seen = self._tools()
             guards = Guards(self._conn, self.job, request.entity, self._settings)
             reader = Reader(
@@ -209,7 +211,9 @@ class _SyncRun(JobRun):
             )
             self.job = reader.read()
             absences = Absences([], [])
-            if request.mode == "full":
+            # What a source keeps for a while only may be missing because it is old.
+            forgets = by_api and request.source.horizon is not None
+            if request.mode == "full" and not forgets:
                 check = AbsenceCheck(
                     self._conn,
                     self.job,

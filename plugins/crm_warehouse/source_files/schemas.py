@@ -4,6 +4,7 @@ Loading gives the frozen objects of :mod:`crm_warehouse.spec`. The descriptions 
 what editors show; ``docs/sources.md`` tells more.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
@@ -283,6 +284,13 @@ class SourceSchema(StrictSchema):
         "more is no deletion.",
         default=False,
     )
+    horizon = values.span(
+        "How long the source keeps its records. Absent: for good.", default=None
+    )
+    horizon_alarm = values.span(
+        "How old a watermark may become before there is an alarm; less than horizon.",
+        default=None,
+    )
     entities = Named(
         "The kinds of records, by name.",
         values.name("Name of an entity."),
@@ -297,6 +305,18 @@ class SourceSchema(StrictSchema):
     def _check_share(self, data: dict[str, Any], original: Any, **_: Any) -> None:
         if "webhook_share" in original and not data["webhooks"]:
             raise ValidationError("goes with webhooks: true", "webhook_share")
+
+    @validates_schema
+    def _check_horizon(self, data: dict[str, Any], **_: Any) -> None:
+        horizon, alarm = data["horizon"], data["horizon_alarm"]
+        if horizon is not None and alarm is None:
+            raise ValidationError("is missing: it goes with horizon", "horizon_alarm")
+        if alarm is not None and horizon is None:
+            raise ValidationError("is missing: it goes with horizon_alarm", "horizon")
+        if horizon is not None and not data["forgets"]:
+            raise ValidationError("goes with forgets: true", "horizon")
+        if horizon is not None and not timedelta() < alarm < horizon:
+            raise ValidationError("must be shorter than horizon", "horizon_alarm")
 
     @validates_schema
     def _check_full_loads(self, data: dict[str, Any], **_: Any) -> None:

@@ -29,7 +29,7 @@ class TestLeadConduit(Conformance):
     parents = (("leads", "contact_id", "contacts"),)
     attacks = attacks.JSON
 
-    #: A log deletes nothing.
+    #: A log deletes nothing, and no full load takes what is old for deleted.
     test_a_full_load_marks_exactly_what_was_deleted = None  # type: ignore[assignment]
 
     #: Pages hold events, of which few are leads: chunks and pages do not match.

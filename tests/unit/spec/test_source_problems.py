@@ -93,6 +93,26 @@ WRONG = [
         "loads mark what is missing",
     ),
     (
+        "region: US",
+        "region: US\nforgets: true\nhorizon: 90d",
+        "1:1: horizon_alarm: is missing: it goes with horizon",
+    ),
+    (
+        "region: US",
+        "region: US\nforgets: true\nhorizon_alarm: 80d",
+        "1:1: horizon: is missing: it goes with horizon_alarm",
+    ),
+    (
+        "region: US",
+        "region: US\nhorizon: 90d\nhorizon_alarm: 80d",
+        "15:1: horizon: goes with forgets: true",
+    ),
+    (
+        "region: US",
+        "region: US\nforgets: true\nhorizon: 80d\nhorizon_alarm: 80d",
+        "17:1: horizon_alarm: must be shorter than horizon",
+    ),
+    (
         "style: number, page_param: page",
         "style: keyset, after_param: page",
         "10:1: paging.after: is missing",
