@@ -15,7 +15,7 @@ FROM python:3.11-slim-bookworm
 RUN groupadd --gid 50000 crm \
     && useradd --uid 50000 --gid 50000 --no-create-home --home-dir /tmp \
         --shell /usr/sbin/nologin crm \
-    && install -d -o 50000 -g 50000 /var/log/airflow
+    && install -d -o 50000 -g 50000 /var/log/airflow /var/drop
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/crm-warehouse
 COPY airflow.cfg .airflowignore ./

@@ -28,6 +28,7 @@ from crm_warehouse.operators.sync import SyncOperator
 from crm_warehouse.operators.webhooks import MergeWebhooksOperator, WebhookSensor
 from crm_warehouse.source_files import load_source
 from crm_warehouse.spec import GUARDS, MODES, Entity, Source, Via
+from include.csv_dags import csv_dag
 from include.dag_docs import (
     GUARD_WORDS,
     REPROCESS_DOC,
@@ -110,6 +111,8 @@ def dag_builders(directory: Path = SOURCES_DIRECTORY) -> dict[str, Builder]:
             if entity.database is not None:
                 dag_id = entity.dag_id_via("database")
                 builders[dag_id] = partial(_entity_dag, source, entity, "database")
+            if entity.csv is not None:
+                builders[entity.dag_id_via("csv")] = partial(_csv_dag, source, entity)
         if source.webhooks:
             dag_id = f"{source.name}__webhooks"
             builders[dag_id] = partial(_webhooks_dag, dag_id, source)
@@ -192,6 +195,29 @@ def _reconcile_builders(source: Source) -> dict[str, Builder]:
     return dict(found)
 
 
+def _csv_dag(source: Source, entity: Entity) -> DAG:
+    dags = {
+        "start_date": LONG_AGO,
+        "catchup": False,
+        "allowed_run_types": RUN_TYPES,
+        "max_active_runs": 1,
+        "dagrun_timeout": QUIET_TIMEOUT + RUN_TIMEOUT,
+    }
+    work = {"execution_timeout": STRETCH_TIMEOUT, "outlets": _assets(entity)}
+    return csv_dag(source, entity, QUIET_TIMEOUT, dags, _common(source), work)
+
+
+def _common(source: Source) -> dict[str, Any]:
+    """Arguments of tasks that are about a source."""
+    return {
+        "source": source,
+        "owner": source.owner,
+        "retries": RETRIES,
+        "retry_policy": SyncRetryPolicy(),
+        **AFTER_A_KILL,
+    }
+
+
 def _webhooks_dag(dag_id: str, source: Source) -> DAG:
     with DAG(
         dag_id,
@@ -206,13 +232,7 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
         dagrun_timeout=QUIET_TIMEOUT + RUN_TIMEOUT,
         tags={source.name, "webhooks", "crm"},
     ) as dag:
-        common: dict[str, Any] = {
-            "source": source,
-            "owner": source.owner,
-            "retries": RETRIES,
-            "retry_policy": SyncRetryPolicy(),
-            **AFTER_A_KILL,
-        }
+        common = _common(source)
         wait = WebhookSensor(
             task_id="wait",
             work_task_id="merge",
@@ -339,14 +359,10 @@ def _recover_dag(dag_id: str, source: Source) -> DAG:
     ) as dag:
         RecoverOperator(
             task_id="recover",
-            source=source,
-            owner=source.owner,
             pool=source.pool,
-            retries=RETRIES,
-            retry_policy=SyncRetryPolicy(),
             execution_timeout=STRETCH_TIMEOUT,
             outlets=_assets(*source.all_entities.values()),
-            **AFTER_A_KILL,
+            **_common(source),
         )
     return dag
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
+from include.sandbox.csv_export import export
 from include.sandbox.errors import BadRequestError, UnknownPathError
 from include.sandbox.messages import Answer, Request, error_answer, json_answer
 from include.sandbox.records import WireId
@@ -160,6 +161,8 @@ def _truth(table: Table, about: list[str], query: dict[str, str]) -> Answer:
             return _lines(list(deleted_lines(table)))
         case ["known_keys"]:
             return _lines(list(key_lines(table)))
+        case ["csv"]:
+            return Answer(200, export(table), b"text/csv")
     raise UnknownPathError("no such admin path")
 
 

@@ -118,6 +118,13 @@ class Crm:
             (line["source_id"], line["key_kind"], line["key_value"]) for line in lines
         }
 
+    def csv(self, entity: str) -> bytes:
+        """The entity's records as the vendor's CSV export."""
+        url = f"{self.url}/_sandbox/{self.system}/truth/{entity}/csv"
+        answer = self._http.get(url, timeout=ADMIN_SECONDS)
+        answer.raise_for_status()
+        return answer.content
+
     def _lines(self, path: str) -> list[dict[str, Any]]:
         url = f"{self.url}/_sandbox/{self.system}{path}"
         answer = self._http.get(url, timeout=ADMIN_SECONDS)

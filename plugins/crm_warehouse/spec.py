@@ -251,9 +251,28 @@ class CsvWay:
 
     Attributes:
         columns: Key of a record -> headers under which files may have it.
+        integers: Keys whose cells are whole numbers.
+        numbers: Keys whose cells are decimal numbers.
+        times: Keys whose cells are dates and times.
+        value_form: How its API writes values: ``json`` knows numbers and null,
+            ``text`` is text only, as XML.
+        time_formats: Forms of times besides ISO 8601, as ``strptime`` reads them.
+        time_zone: Where times without an offset were written.
+        decimal_comma: Whether numbers are written ``1.234,50``.
+        encoding: Of the files; None: found out from each.
+        delimiter: Between cells; None: found out from each.
     """
 
     columns: dict[str, tuple[str, ...]]
+    integers: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    value_form: Literal["json", "text"] = "json"
+    time_formats: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    decimal_comma: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 -- Records of raw.{table} that a full load did not see although they were last
 -- observed before it began.
--- Returns one row each: source_id, absent_before (an earlier full load missed it too),
+-- Returns one row each: source_id, absent_before (a full load missed it that had ended by
+-- then, too),
 -- approved (that one was told to ignore that so many were missing).
 -- Reads only.
 WITH approved AS MATERIALIZED (
@@ -15,7 +16,7 @@ WITH approved AS MATERIALIZED (
 )
 SELECT
     r.source_id,
-    r.absent_since IS NOT NULL AS absent_before,
+    coalesce(r.absent_since < %(began)s, false) AS absent_before,
     coalesce(r.absent_since BETWEEN a.started_at AND a.completed_at, false) AS approved
 FROM raw.{table} AS r
 LEFT JOIN approved AS a ON true

@@ -66,6 +66,7 @@ WHERE j.source_system = %(source_system)s
                         OR (
                             j.job_type = 'incremental'
                             AND later.job_type = 'full'
+                            AND later.via = j.via
                             AND later.status IN ('success', 'partial')
                         )
                     )

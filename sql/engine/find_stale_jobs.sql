@@ -19,6 +19,7 @@ FROM (
             WHERE later.source_system = f.source_system
                 AND later.entity_type = f.entity_type
                 AND later.id > f.id
+                AND later.via = f.via
                 AND (
                     later.job_type = f.job_type
                     OR (
@@ -33,6 +34,8 @@ FROM (
 LEFT JOIN ops.job_recoveries AS r ON r.job_id = j.id
 WHERE j.source_system = ANY(%(sources)s)
     AND j.job_type = ANY(%(job_types)s)
+    -- A file is where it was dropped; whoever has it brings it again.
+    AND j.via <> 'csv'
     AND CASE j.status
         WHEN 'waiting'
             THEN j.resume_at < clock_timestamp() - make_interval(secs => %(late_after)s)

@@ -20,6 +20,7 @@ FROM (
             AND s.sync_job_id <> %(job_id)s  -- opened by this job itself
             AND s.severity = 'error'
             AND s.record_data IS NOT NULL
+            AND s.rule IS DISTINCT FROM 'built-in:csv'  -- a line that is no record
             AND s.fingerprint > %(after)s
             AND (%(ids)s::bigint[] IS NULL OR s.id = ANY(%(ids)s))
             AND (

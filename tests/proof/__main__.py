@@ -20,6 +20,7 @@ PROOFS: tuple[tuple[str, ...], ...] = (
     ("storm",),
     ("scale",),
     ("database",),
+    ("csv_file",),
     ("mutants",),
 )
 

@@ -312,6 +312,7 @@ class Containers:
             "/opt/crm-warehouse": str(self.tree(self._built(name))),
             "/opt/venv": str(folder / self._built(name) / "venv"),
             "/var/log/airflow": str(folder / "logs"),
+            "/var/drop": str(folder / "drop"),
             "/run/secrets": str(container / "secrets"),
             "/etc/nginx/tls": str(self.secrets / "tls"),
             "/tmp": str(container / "tmp"),

@@ -1,12 +1,15 @@
 """A warehouse with a sandbox in front of it: sync, then look."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from crm_warehouse.clients.registry import build_client
+from crm_warehouse.csv_files.file import look_at
+from crm_warehouse.engine.file_imports import opener
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.sync import run_sync
 from crm_warehouse.engine.webhooks import merge_webhooks
@@ -51,6 +54,29 @@ class House:
             request,
             conninfo=self.conninfo,
             open_client=self.open_client,
+            progress=progress,
+        )
+
+    def import_file(
+        self, entity: str, path: Path, mode: Any = "incremental", **options: Any
+    ) -> SyncResult:
+        """One CSV file; options are those of :meth:`sync`."""
+        way = self.source.entities[entity].csv
+        assert way is not None
+        progress = options.pop("progress", None)
+        request = SyncRequest(
+            source=self.source,
+            entity=self.source.entities[entity],
+            source_system=self.source.name,
+            mode=mode,
+            via="csv",
+            file=look_at(path, way),
+            **options,
+        )
+        return run_sync(
+            request,
+            conninfo=self.conninfo,
+            open_client=opener(request),
             progress=progress,
         )
 

@@ -165,6 +165,7 @@ def _sync(parser: Parser) -> None:
     add("--since", type=arguments.moment, metavar="TIME", help=_SINCE)
     add("--batch-size", type=arguments.positive, metavar="N", help=_BATCH_SIZE)
     add("--file", type=Path, metavar="PATH", help="file to load, with --via csv")
+    add("--snapshot", action="store_true", help=_SNAPSHOT)
     add("--restart", action="store_true", help=_RESTART)
     _override(parser)
     _max_wait(parser)
@@ -195,7 +196,11 @@ def _max_wait(parser: Parser) -> None:
 
 _SINCE = "load changes from this ISO 8601 time on; without an offset it is UTC"
 _BATCH_SIZE = "records asked for per request, 1 to 1000, at most what the API allows"
-_RESTART = "begin anew instead of resuming a job that died"
+_RESTART = (
+    "begin anew instead of resuming a job that died; import a file again that was "
+    "imported before"
+)
+_SNAPSHOT = "the file is the whole truth: delete what two such files lack"
 
 
 def _reconcile(parser: Parser) -> None:
@@ -226,7 +231,11 @@ def _forecast(parser: Parser) -> None:
 def _preview(parser: Parser) -> None:
     _what(parser)
     add = parser.add_argument
-    add(
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "--file", type=Path, metavar="PATH", help="CSV file whose records are shown"
+    )
+    given.add_argument(
         "--sample",
         type=arguments.existing_file,
         metavar="FILE",

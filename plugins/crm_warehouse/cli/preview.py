@@ -12,13 +12,16 @@ from typing import Any
 
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.exits import Exit
+from crm_warehouse.cli.logs import logger
 from crm_warehouse.cli.preview_record import as_json, as_text
 from crm_warehouse.cli.reached import reached_entity
-from crm_warehouse.clients.interface import Window
+from crm_warehouse.clients.interface import Unreadable, Window
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_class
 from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.tally import Tally
+from crm_warehouse.csv_files.client import CsvClient, csv_way, file_header
+from crm_warehouse.csv_files.file import look_at
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.errors import ConfigurationError, QuotaWaitError, SourceError
 from crm_warehouse.spec import Entity, Source
@@ -31,6 +34,8 @@ def run(words: Namespace) -> int:
     source, entity = reached_entity(words.source, words.entity)
     if words.sample is not None:
         records = _read(words.sample, source, entity)[: words.limit]
+    elif words.file is not None:
+        records = _read_csv(words.file, entity, words.limit)
     else:
         records = _fetch(source, entity, words.limit)
     mapping = Mapping(entity, source.region)
@@ -55,6 +60,18 @@ def _read(path: Path, source: Source, entity: Entity) -> list[Any]:
         raise ConfigurationError(f"--sample: {path}: {error}") from None
     except OSError as error:
         raise ConfigurationError(f"--sample: {path}: {error.strerror}") from None
+
+
+def _read_csv(path: Path, entity: Entity, limit: int) -> list[Any]:
+    """Records of a CSV file; a row that cannot be read is the list of its cells."""
+    file = look_at(path, csv_way(entity))
+    client = CsvClient(entity, file, _UncountedGate())
+    for note in (*file.guessed, *file_header(entity, file).notes):
+        logger.info("%s", note)
+    everything = Window(since=None, until=None)
+    pages = client.iter_pages(entity, everything, checkpoint=None, page_size=limit)
+    records = islice((record for page in pages for record in page.records), limit)
+    return [each.data if isinstance(each, Unreadable) else each for each in records]
 
 
 def _records(client: type[RestClient], entity: Entity, decoded: Any) -> list[Any]:

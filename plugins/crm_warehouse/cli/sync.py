@@ -9,12 +9,16 @@ from crm_warehouse.cli.loading import print_result, show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt
 from crm_warehouse.cli.reached import reached_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
+from crm_warehouse.csv_files.client import csv_way
+from crm_warehouse.csv_files.file import CsvFile, look_at
+from crm_warehouse.engine.file_imports import opener
+from crm_warehouse.engine.file_report import read_report
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.run import Progress
 from crm_warehouse.engine.settings import LARGEST_BATCH
 from crm_warehouse.engine.sync import check, run_sync
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import Mode, Via
+from crm_warehouse.spec import Entity, Mode, Via
 
 
 def run(words: Namespace) -> int:
@@ -30,7 +34,11 @@ def _load(words: Namespace, attempt: Attempt) -> SyncResult:
         source_system=request.source_system, entity=attempt.entity, mode=request.mode
     )
     conninfo = warehouse_conninfo()
-    open_client = client_factory(request.source, request.via)
+    open_client = (
+        opener(request)
+        if request.file is not None
+        else client_factory(request.source, request.via)
+    )
     check_tables(conninfo)
     attempt.conninfo = conninfo
 
@@ -43,15 +51,14 @@ def _load(words: Namespace, attempt: Attempt) -> SyncResult:
             progress=note,
         )
 
-    return show_progress(attempt, sync)
+    result = show_progress(attempt, sync)
+    if request.file is not None:
+        print(read_report(conninfo, result.job_id, result.notes).text())
+    return result
 
 
 def _request(words: Namespace) -> SyncRequest:
     source, entity = reached_entity(words.source, words.entity)
-    if words.file is not None and words.via != "csv":
-        raise ConfigurationError(
-            f"--file: goes with --via csv, not {words.via}; leave one of them out"
-        )
     if words.batch_size is not None and words.batch_size > LARGEST_BATCH:
         raise ConfigurationError(
             f"--batch-size: {words.batch_size} is more than {LARGEST_BATCH}, the most "
@@ -61,13 +68,38 @@ def _request(words: Namespace) -> SyncRequest:
         source=source,
         entity=entity,
         source_system=source.name,
-        mode=cast(Mode, words.mode),
+        mode=_mode(words),
         via=cast(Via, words.via),
         since=words.since,
         batch_size=words.batch_size,
         restart=words.restart,
         override=words.override,
         asked_by=user_name(),
+        file=_file(words, entity),
     )
     check(request)
     return request
+
+
+def _mode(words: Namespace) -> Mode:
+    """A snapshot is what a full load is for an API."""
+    if words.via == "csv" and words.mode == "full":
+        raise ConfigurationError(
+            "--mode full: a file never deletes by itself; give --snapshot when it is"
+            " the whole truth"
+        )
+    return "full" if words.snapshot else cast(Mode, words.mode)
+
+
+def _file(words: Namespace, entity: Entity) -> CsvFile | None:
+    if words.via != "csv":
+        for option in ("file", "snapshot"):
+            if getattr(words, option):
+                raise ConfigurationError(
+                    f"--{option}: goes with --via csv, not {words.via}; leave one of"
+                    " them out"
+                )
+        return None
+    if words.file is None:
+        raise ConfigurationError("--via csv: needs --file")
+    return look_at(words.file, csv_way(entity))

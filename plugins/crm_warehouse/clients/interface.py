@@ -23,6 +23,22 @@ class Window:
     until: datetime | None
 
 
+class Unreadable(NamedTuple):
+    """What stands where a record should, and cannot be read as one.
+
+    Attributes:
+        data: What could be read of it.
+        error_type: Stable word for ``ops.sync_errors.error_type``.
+        message: What is wrong with it; never its values.
+        source_id: Id that it seems to have, or None. So the record is not absent.
+    """
+
+    data: Any
+    error_type: str
+    message: str
+    source_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One answer of a list endpoint.
@@ -39,6 +55,8 @@ class Page:
         indexed: The records come from an index that may be late, so that they say
             nothing about whether a record that was deleted lives again.
         way: How they were found: in a list, or by a search, whose index may be late.
+        places: Where each record stood, for people, when that is more than the place
+            of the page; in the order of the records.
     """
 
     records: list[Any]
@@ -49,6 +67,7 @@ class Page:
     requests: int
     indexed: bool = False
     way: Literal["list", "search"] = "list"
+    places: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class AbsenceCheck:
             "source_system": self.job.source_system,
             "entity_type": self.job.entity_type,
             "guards": list(FULL_GUARDS),
-            "began": self.job.started_at,
+            "began": self.job.looked_at,
             "job_id": self.job.id,
         }
         return self.conn.execute(statement, values).fetchall()

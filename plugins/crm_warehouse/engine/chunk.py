@@ -12,7 +12,7 @@ from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.values import NULL
 
 #: Marks the key of a record without an id; no source id holds such a character.
-_ANONYMOUS = "\x02"
+ANONYMOUS = "\x02"
 #: A cursor says something to its source only; its beginning is enough to compare.
 _LONGEST_PLACE, _LONGEST_CURSOR = 200, 16
 
@@ -131,6 +131,7 @@ class Chunk:
     Attributes:
         received: Records added, repetitions included.
         size_bytes: Characters of JSON held, as a bound for memory.
+        pages: Pages that brought them.
         requests: Requests that brought them.
         retries: Requests since the last chunk that met a fault.
         anonymous_repeats: Records without an id that look like an earlier one.
@@ -145,6 +146,7 @@ class Chunk:
         self._entries: dict[str, Entry] = {}
         self.received = 0
         self.size_bytes = 0
+        self.pages = 0
         self.requests = 0
         self.retries = 0
         self.anonymous_repeats = 0
@@ -207,7 +209,7 @@ class Chunk:
         indexed: bool = False,
         page: str | None = None,
     ) -> None:
-        key = source_id if source_id is not None else _ANONYMOUS + stored.digest
+        key = source_id if source_id is not None else ANONYMOUS + stored.digest
         key = self._scope + key
         self.received += 1
         self.size_bytes += len(stored.text)

@@ -170,7 +170,7 @@ def check_counters(job: Job) -> None:
 
 
 def _mark(conn: Connection, job: Job, entity: Entity, absences: Absences) -> int:
-    gone = Gone(absences.gone, job.started_at, absences.archived)
+    gone = Gone(absences.gone, job.looked_at, absences.archived)
     deleted = mark_deleted(conn, job, entity, gone)
     conn.execute(
         query("mark_absent", raw_table=sql.Identifier(entity.raw_table)),

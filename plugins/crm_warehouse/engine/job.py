@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Protocol
 
+from crm_warehouse.csv_files.file import CsvFile
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import GUARDS, Entity, Guard, Mode, Source, Via
 
@@ -116,6 +117,8 @@ class SyncRequest:
             earlier try brought to its end is not done again.
         first_try: First try since the run began or was cleared.
         job_id: The job to resume, and no other; None: whichever there is.
+        file: The file to import, for way in ``csv``. With mode ``full`` it is a
+            snapshot: what it lacks is deleted.
     """
 
     source: Source
@@ -134,6 +137,7 @@ class SyncRequest:
     try_number: int | None = None
     first_try: int = 1
     job_id: int | None = None
+    file: CsvFile | None = None
 
     @property
     def entity_type(self) -> str:
@@ -201,6 +205,7 @@ class SyncResult:
     retries: int = 0
     new_rejects: int = 0
     records_absent: int = 0
+    notes: tuple[str, ...] = ()
 
     def as_contract(self) -> dict[str, Any]:
         """JSON object of the contract, with what else a reader wants to know."""
@@ -229,4 +234,5 @@ class SyncResult:
             "last_sync_timestamp": moment.isoformat() if moment else None,
             "resume_at": self.resume_at.isoformat() if self.resume_at else None,
             "errors": list(self.errors),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }

@@ -67,6 +67,16 @@ class Job:
     error_message: str | None
     guard: str | None
 
+    @property
+    def looked_at(self) -> datetime:
+        """What was observed since then may live, though the job does not see it.
+
+        A file says what was true when it was written.
+        """
+        if self.via == "csv" and self.window_end is not None:
+            return self.window_end
+        return self.started_at
+
     def result(self) -> SyncResult:
         """The job's counters as a sync's outcome."""
         ended = self.completed_at or self.heartbeat_at
@@ -265,7 +275,8 @@ def _cleared_window(
     conn: Connection, request: JobRequest, values: dict[str, Any]
 ) -> dict[str, Any]:
     """Window of the same Airflow run when it was cleared after its end, or {}."""
-    if request.run_id is None:
+    # A run may import several files, each with a time of its own.
+    if request.run_id is None or request.via == "csv":
         return {}
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query("find_run_window"), values).fetchone() or {}

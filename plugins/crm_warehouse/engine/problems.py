@@ -18,6 +18,9 @@ _BUILT_IN = {
     "invalid_character": "built-in:characters",
     "unusable_key": "built-in:known_keys",
     "refused_by_warehouse": "built-in:postgresql",
+    "too_many_cells": "built-in:csv",
+    "broken_quote": "built-in:csv",
+    "invalid_id": "built-in:csv",
 }
 
 

@@ -117,7 +117,7 @@ class Reader:
         return announced, self.job.records_received - before
 
     def _take(self, ahead: ReadAhead[Page]) -> int | None:
-        chunk, last, due = Chunk(self.mapping, self.seen), None, 0.0
+        chunk, last, due = self._open_chunk(), None, 0.0
         while True:
             timeout = (due - time.monotonic()) if len(chunk) else HEARTBEAT_SECONDS
             try:
@@ -142,12 +142,16 @@ class Reader:
                 chunk = self._write(chunk, last)
 
     def _add(self, chunk: Chunk, page: Page) -> None:
+        chunk.pages += 1
         chunk.requests += page.requests
         repeats = chunk.anonymous_repeats
         place = place_of(self.entity.path, page.checkpoint)
         for record in page.records:
             chunk.add(record, page.observed_at, indexed=page.indexed, page=place)
         self.anonymous_repeats += chunk.anonymous_repeats - repeats
+
+    def _open_chunk(self) -> Chunk:
+        return Chunk(self.mapping, self.seen)
 
     def _is_full(self, chunk: Chunk) -> bool:
         return len(chunk) >= CHUNK_RECORDS or chunk.size_bytes >= CHUNK_BYTES
@@ -161,14 +165,17 @@ class Reader:
 
     def _write(self, chunk: Chunk, last: Page | None) -> Chunk:
         """Commit the chunk with the checkpoint behind its last page."""
-        if last is not None and chunk.requests:
-            self.guards.check_volume(self._distinct())
-            self.guards.check_chunk(chunk, self.mapping)
-            chunk.retries = self.tally.retries - self.job.retries
-            part = WindowPart(last.way, last.total, self._distinct())
-            self.job = self.loader.write(self.job, chunk, last.checkpoint, part=part)
+        if last is not None and chunk.pages:
+            self.job = self._save(chunk, last)
             self.progress(self.job)
-        return Chunk(self.mapping, self.seen)
+        return self._open_chunk()
+
+    def _save(self, chunk: Chunk, last: Page) -> Job:
+        self.guards.check_volume(self._distinct())
+        self.guards.check_chunk(chunk, self.mapping)
+        chunk.retries = self.tally.retries - self.job.retries
+        part = WindowPart(last.way, last.total, self._distinct())
+        return self.loader.write(self.job, chunk, last.checkpoint, part=part)
 
     def _begin(self, page: Page) -> None:
         """The window ends at the source's clock when it first answered.

@@ -2,8 +2,7 @@
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from crm_warehouse.clients.interface import ClientFactory
 from crm_warehouse.engine import jobs
@@ -19,6 +18,8 @@ from crm_warehouse.spec import Source
 
 #: Called when the job is claimed and after each committed chunk, with its counters.
 Progress = Callable[[SyncResult], None]
+
+_IDS_AT_ONCE = 10_000
 
 
 class JobRun(ABC):
@@ -99,9 +100,11 @@ class JobRun(ABC):
         jobs.stop(self._conn, self.job, error, self.tally)
 
 
-def load_seen(conn: Connection, job: Job) -> SeenIds:
-    """What earlier attempts of the job have seen."""
-    keys: list[tuple[Any, ...]] = conn.execute(
-        query("load_ids"), {"job_id": job.id}
-    ).fetchall()
-    return SeenIds(key for (key,) in keys)
+def load_seen(
+    conn: Connection, job: Job, kind: Callable[[Iterable[str]], SeenIds] = SeenIds
+) -> SeenIds:
+    """What earlier attempts of the job have seen; fetched piece by piece."""
+    with conn.transaction(), conn.cursor("seen_ids") as cursor:
+        cursor.itersize = _IDS_AT_ONCE
+        cursor.execute(query("load_ids"), {"job_id": job.id})
+        return kind(key for (key,) in cursor)

@@ -9,7 +9,14 @@ from crm_warehouse.clients.interface import ClientFactory
 from crm_warehouse.engine import horizon, jobs, profiles, schema_changes, settings
 from crm_warehouse.engine.absences import AbsenceCheck, Absences
 from crm_warehouse.engine.chunk import Chunk, SeenIds
+from crm_warehouse.engine.file_imports import (
+    check_file,
+    imported_before,
+    note_file,
+    unconfirmed,
+)
 from crm_warehouse.engine.finish import finish
+from crm_warehouse.engine.flat_ids import FlatSeenIds
 from crm_warehouse.engine.gate import (
     PAUSE_SECONDS,
     Patience,
@@ -21,6 +28,7 @@ from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.lock import entity_lock
 from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.partial import PartialReader
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.reading import Reader
 from crm_warehouse.engine.replay import Replayer
@@ -70,6 +78,8 @@ def run_sync(
             arguments = _arguments(request, chosen)
             if (ended := jobs.ended(conn, request, arguments)) is not None:
                 return ended.result()
+            if (before := imported_before(conn, request)) is not None:
+                return before
             job = _claim(conn, request, arguments)
             run = _SyncRun(conn, request, chosen, job, progress)
             patience = Patience(max_wait_seconds, max_pause_seconds)
@@ -93,6 +103,7 @@ def check(request: SyncRequest) -> None:
         )
     if request.since is not None and request.since.tzinfo is None:
         raise ConfigurationError("since needs a time zone, e.g. 2026-01-31T00:00:00Z")
+    check_file(request)
     if request.via not in request.entity.vias:
         raise ConfigurationError(
             f"{request.source.name} {request.entity.name} is not loaded by"
@@ -101,6 +112,8 @@ def check(request: SyncRequest) -> None:
 
 
 def _arguments(request: SyncRequest, chosen: Settings) -> dict[str, Any]:
+    if request.file is not None:
+        return {"file": request.file.sha256, **profiles.argument(request.source)}
     since = request.since.isoformat() if request.since else None
     asked = {"since": since, "page_size": chosen.page_size}
     return asked | profiles.argument(request.source)
@@ -121,6 +134,8 @@ def _window_start(conn: Connection, request: SyncRequest) -> datetime | None:
     """Where a new job's window begins: law 1."""
     if request.mode != "incremental" or request.since is not None:
         return request.since
+    if request.file is not None:
+        return None  # it is read whole
     row = conn.execute(
         query("load_watermark"),
         {
@@ -189,12 +204,14 @@ class _SyncRun(JobRun):
         with closing(gate), closing(open_client(gate)) as client:
             if by_api and request.source.account_path is not None:
                 learn_time_zone(self._conn, self.job, quota, client, stop)
+            note_file(self._conn, self.job, request)
             schema_changes.watch(self._conn, self.job, request.entity, client, stop)
             if by_api:
                 horizon.watch(self._conn, self.job, request.source, gate.now())
             mapping, loader, seen = self._tools()
             guards = Guards(self._conn, self.job, request.entity, self._settings)
-            reader = Reader(
+            by_file = request.file is not None
+            reader = (PartialReader if by_file else Reader)(
                 self._conn,
                 self.job,
                 request.entity,
@@ -217,7 +234,7 @@ class _SyncRun(JobRun):
                 check = AbsenceCheck(
                     self._conn,
                     self.job,
-                    request.entity,
+                    unconfirmed(request.entity) if by_file else request.entity,
                     client,
                     gate,
                     stop,
@@ -251,4 +268,5 @@ class _SyncRun(JobRun):
             request.source_system,
             with_raw=request.mode != "replay",
         )
-        return mapping, loader, load_seen(self._conn, self.job)
+        kind = FlatSeenIds if request.file is not None else SeenIds
+        return mapping, loader, load_seen(self._conn, self.job, kind)

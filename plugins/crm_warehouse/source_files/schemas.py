@@ -11,6 +11,7 @@ from marshmallow import ValidationError, post_load, validates_schema
 
 from crm_warehouse.source_files import key_places, mapping, names, values
 from crm_warehouse.source_files.containers import Items, Named, Part, Variant
+from crm_warehouse.source_files.csv_way import CsvSchema
 from crm_warehouse.source_files.databases import DatabaseSchema, database_problems
 from crm_warehouse.source_files.fields import Choice, Flag, Number, Text
 from crm_warehouse.source_files.parts import (
@@ -36,7 +37,7 @@ from crm_warehouse.source_files.rest_parts import (
     query_params,
 )
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import AuthStyle, Deletes, Entity, LinkMap, Source
+from crm_warehouse.spec import AuthStyle, CsvWay, Deletes, Entity, LinkMap, Source
 from crm_warehouse.unified import LINK_TABLES, UNIFIED
 
 
@@ -156,6 +157,8 @@ class EntitySchema(StrictSchema):
         default=(),
     )
 
+    csv = Part("How the entity is read from CSV files.", CsvSchema, default=None)
+
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_map(
         self, data: dict[str, Any], original: dict[str, Any], **_: Any
@@ -171,6 +174,8 @@ class EntitySchema(StrictSchema):
             problems["also"] = found
         if found := _link_problems(data):
             problems["links"] = found
+        if wrong := _csv_problems(data):
+            problems["csv"] = wrong
         if problems:
             raise ValidationError(problems)
 
@@ -191,6 +196,15 @@ def _link_problems(data: dict[str, Any]) -> dict[str, Any]:
         for parent in data.get("links", {})
         if (data["into"], parent) not in LINK_TABLES
     }
+
+
+def _csv_problems(data: dict[str, Any]) -> list[str]:
+    way, path = data.get("csv"), data.get("id_path")
+    if not isinstance(way, CsvWay) or path is None:
+        return []  # wrong in itself, or not there
+    if len(path) == 1 and path[0] in way.columns:
+        return []
+    return ["columns must name the record's id, which stands at its top"]
 
 
 class SourceSchema(StrictSchema):

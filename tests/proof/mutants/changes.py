@@ -29,6 +29,7 @@ _CLIENTS = "plugins/crm_warehouse/clients"
 _ENGINE = "plugins/crm_warehouse/engine"
 _JOBS = "tests/integration/test_jobs.py"
 _CASES = "tests/integration/cases"
+_CSV = "tests/integration/test_csv_imports.py"
 
 
 def _one(guarantee: str, path: str, old: str, new: str, *tests: str) -> Mutant:
@@ -190,8 +191,8 @@ MUTANTS = (
     _one(
         "what a dead process has seen counts as seen",
         f"{_ENGINE}/run.py",
-        "    return SeenIds(key for (key,) in keys)",
-        "    return SeenIds(key for (key,) in keys if not key)",
+        "        return kind(key for (key,) in cursor)",
+        "        return kind(key for (key,) in cursor if not key)",
         f"{_JOBS}::TestResuming::test_dead_job_goes_on_where_it_was",
         f"{_JOBS}::TestResuming::test_a_full_load_resumed_deletes_nothing_that_lives",
     ),
@@ -226,7 +227,7 @@ MUTANTS = (
     _one(
         "a chunk writes its retries",
         f"{_ENGINE}/reading.py",
-        "            chunk.retries = self.tally.retries - self.job.retries\n",
+        "        chunk.retries = self.tally.retries - self.job.retries\n",
         "",
         "tests/integration/test_retries_by_chunk.py::test_a_chunk_writes_its_retries",
     ),
@@ -236,5 +237,82 @@ MUTANTS = (
         'checkpoint["after"] if checkpoint.get("reads") == reads else ""',
         '""',
         "tests/unit/engine/test_reprocess_checkpoint.py::test_each_record_is_tried_once_wherever_it_was_killed",
+    ),
+    _one(
+        "a column that a file lacks clears nothing",
+        f"{_ENGINE}/partial.py",
+        "    return {**known, **said}",
+        "    return record",
+        f"{_CSV}::TestPartial::test_a_column_that_the_file_lacks_is_not_cleared",
+    ),
+    _one(
+        "an empty cell of a file clears",
+        f"{_ENGINE}/partial.py",
+        "        if value not in _EMPTY or known.get(key) not in _EMPTY\n",
+        "        if value not in _EMPTY\n",
+        f"{_CSV}::TestPartial::test_an_empty_cell_clears",
+    ),
+    _one(
+        "an old file wins over nothing that the API showed since",
+        "plugins/crm_warehouse/csv_files/client.py",
+        "min(self._file.modified_at, self._gate.now())",
+        "self._gate.now()",
+        f"{_CSV}::TestNewestWins::test_without_a_version_the_time_of_the_file_decides",
+    ),
+    _one(
+        "a file is imported once",
+        "sql/engine/find_csv_import.sql",
+        "    AND f.sha256 = %(sha256)s\n",
+        "    AND f.sha256 <> %(sha256)s\n",
+        f"{_CSV}::TestOnce::test_the_same_content_is_imported_once",
+    ),
+    _one(
+        "an import goes on behind its checkpoint",
+        "plugins/crm_warehouse/csv_files/client.py",
+        "            if place is None:\n",
+        "            if place or not place:\n",
+        f"{_CSV}::TestResuming::test_an_import_that_died_goes_on_in_the_middle",
+    ),
+    _one(
+        "the same snapshot again is no second absence",
+        "sql/engine/find_absent.sql",
+        "coalesce(r.absent_since < %(began)s, false)",
+        "r.absent_since IS NOT NULL",
+        f"{_CSV}::TestSnapshot::test_the_same_snapshot_again_is_no_second_one",
+    ),
+    _one(
+        "what was observed after a snapshot lives",
+        f"{_ENGINE}/jobs.py",
+        'if self.via == "csv" and self.window_end is not None:',
+        "if False:",
+        f"{_CSV}::TestSnapshot::test_what_was_observed_after_the_snapshot_lives",
+    ),
+    _one(
+        "a bad line is no absence",
+        f"{_ENGINE}/partial.py",
+        "            self.note(unreadable.source_id)",
+        "            pass",
+        f"{_CSV}::TestSnapshot::test_a_bad_row_is_not_an_absence",
+    ),
+    _one(
+        "an open quote costs its own line only",
+        "plugins/crm_warehouse/csv_files/rows.py",
+        "strict=True)",
+        "strict=False)",
+        "tests/unit/csv_files/test_csv_rows.py::test_an_open_quote_costs_its_own_line_only",
+    ),
+    _one(
+        "a line that comes again counts as repeated",
+        f"{_ENGINE}/flat_ids.py",
+        "hashes[at] == number:\n            return False",
+        "hashes[at] == number:\n            return True",
+        f"{_CSV}::TestPartial::test_two_lines_of_one_record_add_up",
+    ),
+    _one(
+        "a file that grows is not imported",
+        "plugins/crm_warehouse/triggers/drop.py",
+        "if each in before]",
+        "if each]",
+        "tests/unit/airflow/test_drop_runs.py::test_a_file_that_grows_is_not_finished",
     ),
 )

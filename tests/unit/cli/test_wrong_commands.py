@@ -37,6 +37,7 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((*SYNC, "--via", "ftp"), ("--via", "api, database, csv")),
     ((*HUBSPOT, "--via", "csv"), ("hubspot contacts", "csv; by api only")),
     ((*HUBSPOT, "--via", "database"), ("hubspot contacts", "database; by api only")),
+    ((*SYNC, "--via", "csv"), ("--via csv", "needs --file")),
     ((*SYNC, "--file", "x.csv"), ("--file", "--via csv")),
     ((*SYNC, "--since", "yesterday"), ("--since", "ISO 8601", "2026-01-31")),
     ((*SYNC, "--since", "2999-01-01"), ("--since", "future")),

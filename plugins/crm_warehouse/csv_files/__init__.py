@@ -1,0 +1,1 @@
+"""Records from CSV files, as people and programs export them; no Airflow, no engine."""
