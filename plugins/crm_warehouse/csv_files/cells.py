@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm_warehouse.spec import CsvWay
+from crm_warehouse.ways_in import CsvWay
 
 Converter = Callable[[str], Any]
 

@@ -11,7 +11,8 @@ from crm_warehouse.csv_files.header import Header, read_header
 from crm_warehouse.csv_files.lines import Lines
 from crm_warehouse.csv_files.rows import CsvRow, Rows
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import CsvWay, Entity
+from crm_warehouse.spec import Entity
+from crm_warehouse.ways_in import CsvWay
 
 #: Records of a page: a checkpoint is made for each.
 PAGE_RECORDS = 500

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crm_warehouse.csv_files.header import score
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import CsvWay
+from crm_warehouse.ways_in import CsvWay
 
 #: Bytes that are looked at to find delimiter and UTF-16 out; and read at a time.
 _SAMPLE_BYTES, _BLOCK_BYTES = 65_536, 1 << 20

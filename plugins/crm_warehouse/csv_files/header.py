@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files.csv_way import plain
-from crm_warehouse.spec import CsvWay
+from crm_warehouse.ways_in import CsvWay
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from crm_warehouse.databases.statements import (
     read_checkpoint,
 )
 from crm_warehouse.errors import ConfigurationError, TransientSourceError
-from crm_warehouse.spec import DatabaseWay, Entity, Source
+from crm_warehouse.spec import Entity, Source
+from crm_warehouse.ways_in import DatabaseWay
 
 #: How long one state of the database is to be held, more or less; and the bounds of
 #: how many rows that may be. The first stretch is small: how fast reading goes depends

@@ -15,7 +15,8 @@ from crm_warehouse.databases.keys import join_key
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files.databases import columns_of
 from crm_warehouse.source_files.fields import nearest
-from crm_warehouse.spec import ColumnRule, DatabaseWay, Entity
+from crm_warehouse.spec import Entity
+from crm_warehouse.ways_in import ColumnRule, DatabaseWay
 
 Record = dict[str, Any]
 Fill = Callable[[Sequence[Any]], Any]

@@ -12,9 +12,8 @@ from zoneinfo import ZoneInfo
 
 from crm_warehouse.engine import local_times, normalize, payload, values
 from crm_warehouse.engine.known_keys import key_reader
-from crm_warehouse.engine.problems import Problem
+from crm_warehouse.engine.problems import Problem, missing_id, replaced, too_long
 from crm_warehouse.engine.record_paths import (
-    LONGEST_ID,
     first_of,
     getter,
     gone_getter,
@@ -250,10 +249,10 @@ class Mapping:
 
     def _map(self, record: Any, source_id: str | None) -> Row:
         if source_id is None:
-            return Row(None, None, _missing_id(record), [])
+            return Row(None, None, missing_id(record), [])
         warnings: list[Problem] = []
         if len(source_id) > _WARN_ID:
-            warnings.append(_too_long("source_id", _WARN_ID))
+            warnings.append(too_long("source_id", _WARN_ID))
         try:
             row = [_value(field, record, warnings) for field in self._fields]
             for check in self._checks:
@@ -294,7 +293,7 @@ class Mapping:
             for index, value in enumerate(row):
                 row[index] = payload.clean_text(value)
                 if row[index] != value:
-                    warnings.append(_replaced(list(self.line_columns())[index]))
+                    warnings.append(replaced(list(self.line_columns())[index]))
             line = "\t".join(row)
         if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(row):
             line = "\t".join([value.translate(_ESCAPES) for value in row])
@@ -416,7 +415,7 @@ def _value(field: _Field, record: Any, warnings: list[Problem]) -> str:
     if not text and field.expected:
         warnings.append(_missing(field))
     if len(text) > field.warn_length:
-        warnings.append(_too_long(field.column, field.warn_length))
+        warnings.append(too_long(field.column, field.warn_length))
     if not field.is_text and "\\u0000" in text:
         text = values.json(payload.clean(value))
     return text
@@ -438,22 +437,3 @@ def _of_table(table: str, problem: Problem) -> Problem:
 def _missing(field: _Field) -> Problem:
     word = "required" if field.required else "expected"
     return Problem("missing_value", f"{word}, but empty or absent", field.column)
-
-
-def _too_long(column: str, limit: int) -> Problem:
-    return Problem("too_long", f"longer than {limit} characters; kept whole", column)
-
-
-def _replaced(column: str) -> Problem:
-    message = "NUL or a lone surrogate was replaced by U+FFFD"
-    return Problem("invalid_character", message, column)
-
-
-def _missing_id(record: Any) -> Problem:
-    if type(record) is not dict:
-        return Problem("not_an_object", "the record is not an object", "")
-    return Problem(
-        "missing_id",
-        f"no usable id: an integer, or printable text of 1 to {LONGEST_ID} characters",
-        "source_id",
-    )

@@ -43,3 +43,25 @@ class Problem(NamedTuple):
     def rule(self) -> str:
         """Who says so, as ``ops.sync_errors.rule`` has it."""
         return self.rule_name or _BUILT_IN[self.error_type]
+
+
+def too_long(column: str, limit: int) -> Problem:
+    """A text longer than people expect."""
+    return Problem("too_long", f"longer than {limit} characters; kept whole", column)
+
+
+def replaced(column: str) -> Problem:
+    """A text that PostgreSQL refuses as it is."""
+    message = "NUL or a lone surrogate was replaced by U+FFFD"
+    return Problem("invalid_character", message, column)
+
+
+def missing_id(record: Any) -> Problem:
+    """A record that is none, or has no id."""
+    if type(record) is not dict:
+        return Problem("not_an_object", "the record is not an object", "")
+    return Problem(
+        "missing_id",
+        f"no usable id: an integer, or printable text of 1 to {LONGEST_ID} characters",
+        "source_id",
+    )

@@ -11,7 +11,7 @@ from crm_warehouse.source_files import values
 from crm_warehouse.source_files.containers import Items, Named
 from crm_warehouse.source_files.fields import Choice, Flag, Text
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import CsvWay
+from crm_warehouse.ways_in import CsvWay
 
 _KEY = r"[A-Za-z_][A-Za-z0-9_]*"
 _HINT = "is no key of a record; write e.g. first_name"

@@ -10,7 +10,8 @@ from crm_warehouse.source_files import values
 from crm_warehouse.source_files.containers import Items, Named, Part, load_part
 from crm_warehouse.source_files.fields import Described, Text, kind_of, nearest
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import ColumnRule, DatabaseWay, Join, Path
+from crm_warehouse.spec import Path
+from crm_warehouse.ways_in import ColumnRule, DatabaseWay, Join
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
 _KEY = r"[^\s.\[\]$][^.\[\]\r\n]*"

@@ -37,8 +37,9 @@ from crm_warehouse.source_files.rest_parts import (
     query_params,
 )
 from crm_warehouse.source_files.strict import StrictSchema
-from crm_warehouse.spec import AuthStyle, CsvWay, Deletes, Entity, LinkMap, Source
+from crm_warehouse.spec import AuthStyle, Deletes, Entity, LinkMap, Source
 from crm_warehouse.unified import LINK_TABLES, UNIFIED
+from crm_warehouse.ways_in import CsvWay
 
 
 class EntitySchema(StrictSchema):

@@ -7,7 +7,8 @@ from typing import Any
 from crm_warehouse.clients.interface import Page, Window
 from crm_warehouse.csv_files.client import CsvClient, file_header
 from crm_warehouse.csv_files.file import CsvFile, look_at
-from crm_warehouse.spec import CsvWay, Deletes, Entity
+from crm_warehouse.spec import Deletes, Entity
+from crm_warehouse.ways_in import CsvWay
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PEOPLE = CsvWay(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from csv_reading import PEOPLE, Reading
 
-from crm_warehouse.spec import CsvWay
+from crm_warehouse.ways_in import CsvWay
 
 
 def value(folder: Path, key: str, cell: str, way: CsvWay = PEOPLE) -> Any:

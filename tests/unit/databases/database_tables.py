@@ -7,7 +7,8 @@ from typing import Any
 from crm_warehouse.clients.interface import Page, SourceClient, Window
 from crm_warehouse.clients.tally import Tally
 from crm_warehouse.databases.factory import client_factory
-from crm_warehouse.spec import DatabaseWay, Entity, Retry
+from crm_warehouse.spec import Entity, Retry
+from crm_warehouse.ways_in import DatabaseWay
 from tests.proof.house import GENIUS
 from tests.proof.source_databases import SourceDatabase
 

@@ -17,7 +17,7 @@ from crm_warehouse.errors import (
     CrmWarehouseError,
     TransientSourceError,
 )
-from crm_warehouse.spec import ColumnRule, Join
+from crm_warehouse.ways_in import ColumnRule, Join
 from tests.proof.source_databases import OpenDatabase, SourceDatabase
 
 SERVERS = pytest.mark.parametrize("kind", ["postgres", "mariadb"])

@@ -9,7 +9,7 @@ import pytest
 from database_tables import entity_of, records_of
 
 from crm_warehouse.databases import values
-from crm_warehouse.spec import ColumnRule, Join
+from crm_warehouse.ways_in import ColumnRule, Join
 from tests.proof.source_databases import OpenDatabase, SourceDatabase
 
 LOCAL = ColumnRule(("day", "hour"), is_local=True, plus="length", zone="US/Pacific")

@@ -6,7 +6,7 @@ import pytest
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.source_files import default_directory, load_source
-from crm_warehouse.spec import CsvWay
+from crm_warehouse.ways_in import CsvWay
 
 GENIUS = (default_directory() / "genius.yaml").read_text("utf-8")
 FIRST = "      columns:\n        id: [Prospect ID, ProspectNumber]\n"

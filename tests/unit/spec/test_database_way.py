@@ -6,7 +6,7 @@ import pytest
 from source_yaml import changed, problems_of, write
 
 from crm_warehouse.source_files import as_json, load_source
-from crm_warehouse.spec import ColumnRule, DatabaseWay, Join
+from crm_warehouse.ways_in import ColumnRule, DatabaseWay, Join
 
 PEOPLE = """\
     database:
