@@ -137,6 +137,8 @@ def test_the_example_by_commands(
         monkeypatch.setenv("AIRFLOW_CONN_KEAP_DEFAULT", json.dumps(connection))
         contacts = ("--source", "keap", "--entity", "contacts")
 
+        assert main(["validate"]) == 2
+        assert "9001_keap.sql" in capsys.readouterr().out
         assert run("migrate") == "applied 9001_keap.sql"
         assert run("validate") == "valid: keap (2 entities)"
         assert "nothing was written" in run("preview", *contacts, "--limit", "3")

@@ -11,7 +11,7 @@ from crm_warehouse.cli.warehouse import no_tables, warehouse_conninfo
 from crm_warehouse.engine import settings
 from crm_warehouse.engine.job import SyncRequest
 from crm_warehouse.engine.mapping import Mapping
-from crm_warehouse.engine.migrations import read_folder
+from crm_warehouse.engine.migrations import own_folder, read_folder, read_own
 from crm_warehouse.engine.queries import SQL_FOLDER
 from crm_warehouse.errors import ConfigurationError, SyncDisabledError
 from crm_warehouse.spec import Entity, Source
@@ -74,7 +74,10 @@ def _pending(conn: _Connection) -> str | None:
     }
     missing = [
         migration.name
-        for migration in read_folder(SQL_FOLDER / "migrations")
+        for migration in (
+            *read_folder(SQL_FOLDER / "migrations"),
+            *read_own(own_folder()),
+        )
         if migration.version not in applied
     ]
     if not missing:

@@ -71,7 +71,7 @@ def migrate(
             this checkout, the server is too old, or a file fails: those before it
             stay applied.
     """
-    migrations = read_folder(folder) + _read_own(own or own_folder())
+    migrations = read_folder(folder) + read_own(own or own_folder())
     with psycopg.connect(conninfo, autocommit=True) as conn:
         _check_server(conn)
         conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
@@ -93,7 +93,12 @@ def own_folder() -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def _read_own(folder: Path | None) -> list[Migration]:
+def read_own(folder: Path | None) -> list[Migration]:
+    """Your own migrations, in order; none without a folder.
+
+    Raises:
+        ConfigurationError: There is no such folder, or a number is a release's.
+    """
     if folder is None:
         return []
     if not folder.is_dir():
