@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from crm_warehouse.engine import local_times, normalize, payload, values
 from crm_warehouse.engine.known_keys import key_reader
-from crm_warehouse.engine.problems import Problem, missing_id, replaced, too_long
+from crm_warehouse.engine.problems import Problem, replaced, too_long
 from crm_warehouse.engine.record_paths import (
     first_of,
     getter,
@@ -21,6 +21,7 @@ from crm_warehouse.engine.record_paths import (
     link_column,
     links_getter,
     merged_ids_getter,
+    missing_id,
     rest,
     usable_id,
 )

@@ -54,14 +54,3 @@ def replaced(column: str) -> Problem:
     """A text that PostgreSQL refuses as it is."""
     message = "NUL or a lone surrogate was replaced by U+FFFD"
     return Problem("invalid_character", message, column)
-
-
-def missing_id(record: Any) -> Problem:
-    """A record that is none, or has no id."""
-    if type(record) is not dict:
-        return Problem("not_an_object", "the record is not an object", "")
-    return Problem(
-        "missing_id",
-        f"no usable id: an integer, or printable text of 1 to {LONGEST_ID} characters",
-        "source_id",
-    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.values import trimmed
 from crm_warehouse.spec import LinkMap, Path
 
@@ -191,3 +192,14 @@ def merged_ids_getter(paths: Iterable[Path]) -> Callable[[Any], tuple[str, ...]]
         return tuple(found)
 
     return merged_ids
+
+
+def missing_id(record: Any) -> Problem:
+    """A record that is none, or has no id."""
+    if type(record) is not dict:
+        return Problem("not_an_object", "the record is not an object", "")
+    return Problem(
+        "missing_id",
+        f"no usable id: an integer, or printable text of 1 to {LONGEST_ID} characters",
+        "source_id",
+    )
