@@ -136,8 +136,8 @@ class GeniusDatabase:
 
 
 def _prospect(record: Fields) -> Fields:
-    kept = {key: value for key, value in record.items() if key in tables.PROSPECT.c}
-    return {"is_dummy": 0, "is_dnc": 0, **kept, **_times(record)}
+    kept = {column.name: record.get(column.name) for column in tables.PROSPECT.c}
+    return {**kept, "is_dummy": 0, "is_dnc": 0, **_times(record)}
 
 
 def _user(record: Fields) -> Fields:

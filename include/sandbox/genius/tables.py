@@ -37,6 +37,9 @@ PROSPECT = _table(
             *("state", "zip", "status", "source"),
         )
     ),
+    # The same person in other systems.
+    sa.Column("hubspot_contact_id", sa.BigInteger),
+    sa.Column("marketsharp_id", _TEXT),
     sa.Column("is_dummy", sa.SmallInteger, nullable=False),
     sa.Column("is_dnc", sa.SmallInteger, nullable=False),
     *_times(),
