@@ -74,6 +74,12 @@ UNION ALL
 SELECT 'activities', id, source_system, source_id, contact_id, is_deleted
 FROM warehouse.activities
 UNION ALL
+SELECT 'contact_phones', id, source_system, source_id, contact_id, is_deleted
+FROM warehouse.contact_phones
+UNION ALL
+SELECT 'addresses', id, source_system, source_id, contact_id, is_deleted
+FROM warehouse.addresses
+UNION ALL
 SELECT 'companies', id, source_system, source_id, NULL, is_deleted FROM warehouse.companies
 UNION ALL
 SELECT 'lead_events', id, source_system, source_id, NULL, is_deleted

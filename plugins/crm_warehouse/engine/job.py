@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from crm_warehouse.csv_files.file import CsvFile
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import GUARDS, Entity, Guard, Mode, Source, Via
+
+if TYPE_CHECKING:
+    # The command line imports this module before it knows what is asked for.
+    from crm_warehouse.csv_files.file import CsvFile
 
 Status = Literal["pending", "running", "waiting", "success", "failed", "partial"]
 
@@ -137,7 +140,7 @@ class SyncRequest:
     try_number: int | None = None
     first_try: int = 1
     job_id: int | None = None
-    file: CsvFile | None = None
+    file: "CsvFile | None" = None
 
     @property
     def entity_type(self) -> str:

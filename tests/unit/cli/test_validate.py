@@ -148,7 +148,7 @@ def test_an_unknown_client_is_a_problem(call: Call, folder: Path) -> None:
         2,
         "error: source genius: client 'genuis' is unknown (did you mean genius?); "
         "known are activeprospect, genius, hubspot, leadconduit, marketsharp, "
-        "rest\n",
+        "marketsharp_odata, rest\n",
         "",
     )
 

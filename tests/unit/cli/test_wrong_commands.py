@@ -35,7 +35,10 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((*SYNC, "--mode", "ful"), ("--mode", "'ful'", "incremental, full", "mean full")),
     ((*SYNC, "--mode", "full", "--incremental"), ("--incremental", "not allowed")),
     ((*SYNC, "--via", "ftp"), ("--via", "api, database, csv")),
-    ((*HUBSPOT, "--via", "csv"), ("hubspot contacts", "csv; by api only")),
+    (
+        (*HUBSPOT, "--via", "csv", "--file", "x.csv"),
+        ("hubspot contacts", "csv; by api only"),
+    ),
     ((*HUBSPOT, "--via", "database"), ("hubspot contacts", "database; by api only")),
     ((*SYNC, "--via", "csv"), ("--via csv", "needs --file")),
     ((*SYNC, "--file", "x.csv"), ("--file", "--via csv")),

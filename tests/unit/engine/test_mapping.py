@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from json_records import JSON, ODD, records
 
-from crm_warehouse.engine.mapping import LONGEST_ID, Mapping, Row
+from crm_warehouse.engine.mapping import Mapping, Row
 from crm_warehouse.engine.payload import REPLACEMENT
+from crm_warehouse.engine.record_paths import LONGEST_ID
 from crm_warehouse.engine.values import NULL
 from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Entity, FieldMap
