@@ -47,6 +47,8 @@ class Table:
         self.deleted: dict[int, datetime] = {}
         #: What they were then, for a service that tells of inactive records.
         self.graves: dict[int, Record] = {}
+        #: Grows with every change.
+        self.edition = 0
         self._seed = f"{seed}/{blueprint.name}"
         self._dirty = dirty
         self._born = 0
@@ -81,7 +83,7 @@ class Table:
     def create(self, count: int, now: datetime) -> list[int]:
         """Add new records; returns their keys."""
         keys = [self._bear(self._tick(now)) for _ in range(count)]
-        self._views.clear()
+        self._renew()
         return keys
 
     def change(self, count: int, now: datetime, rng: Random) -> list[int]:
@@ -106,7 +108,7 @@ class Table:
         del self.live[record.key]
         self.deleted[record.key] = now
         self.graves[record.key] = record
-        self._views.clear()
+        self._renew()
 
     def spoil(
         self, count: int, kind: str | None, now: datetime, rng: Random
@@ -147,7 +149,12 @@ class Table:
     def _rewrite(self, record: Record, fields: Fields, now: datetime) -> None:
         record.modified = now.timestamp()
         record.body = self.blueprint.render(fields)
+        self._renew()
+
+    def _renew(self) -> None:
+        """The records are others now."""
         self._views.clear()
+        self.edition += 1
 
     def _remake(self, record: Record, now: datetime) -> Fields:
         birth = self._birth(record.index, record.created, now)

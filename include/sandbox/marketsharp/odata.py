@@ -48,6 +48,8 @@ class ODataService:
         self._key = key
         self._clock = clock
         self._shown: dict[str, list[Row]] = {}
+        #: Set and order -> editions of the tables, and the rows as they were then.
+        self._sorted: dict[tuple[str, str], tuple[list[int], list[Row]]] = {}
 
     def is_signed(self, request: Request) -> bool:
         """Whether the company's key signed the request, at about our time."""
@@ -91,20 +93,28 @@ class ODataService:
     def _page(
         self, name: str, query: Mapping[str, str], tables: Tables
     ) -> tuple[list[Row], int]:
-        entity_set = SETS[name]
-        rows = list(entity_set.rows(tables))
-        known = set(rows[0]) if rows else set()
+        rows = self._ordered(name, query.get("$orderby", SETS[name].key), tables)
         if rows and "$filter" in query:
-            passes = parse_filter(query["$filter"], known)
+            passes = parse_filter(query["$filter"], set(rows[0]))
             rows = [row for row in rows if passes(row)]
-        for part in reversed(query.get("$orderby", entity_set.key).split(",")):
-            if known and part not in known:
-                raise BadRequestError(f"$orderby: no property {part!r}")
-            rows.sort(key=partial(_place, part))
         total = len(rows)
         skip = int(query.get("$skip", "0"))
         top = whole_number(query, "$top", _MOST_PER_PAGE, _MOST_PER_PAGE)
         return rows[skip : skip + top], total
+
+    def _ordered(self, name: str, order: str, tables: Tables) -> list[Row]:
+        """All rows of a set; made anew only when records have changed."""
+        editions = [table.edition for table in tables.values()]
+        known = self._sorted.get((name, order))
+        if known is not None and known[0] == editions:
+            return known[1]
+        rows = list(SETS[name].rows(tables))
+        for part in reversed(order.split(",")):
+            if rows and part not in rows[0]:
+                raise BadRequestError(f"$orderby: no property {part!r}")
+            rows.sort(key=partial(_place, part))
+        self._sorted[name, order] = editions, rows
+        return rows
 
     def truth(self, name: str, tables: Tables) -> list[dict[str, Any]]:
         """What the warehouse must hold of a set, its inactive rows left out."""

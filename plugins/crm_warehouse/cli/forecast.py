@@ -9,8 +9,7 @@ from typing import Any
 from crm_warehouse.cli import logs
 from crm_warehouse.cli.client import client_factory
 from crm_warehouse.cli.exits import Exit
-from crm_warehouse.cli.reached import reached_source
-from crm_warehouse.cli.sources import pick_entity
+from crm_warehouse.cli.reached import reached_of, reached_source
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.engine.forecast import EntityForecast, Forecast, forecast
 
@@ -25,7 +24,7 @@ def run(words: Namespace) -> int:
     source = reached_source(words.source)
     entities = list(source.entities.values())
     if words.entity is not None:
-        entities = [pick_entity(source, words.entity)]
+        entities = [reached_of(source, words.entity)]
     conninfo = warehouse_conninfo()
     check_tables(conninfo)
     found = forecast(

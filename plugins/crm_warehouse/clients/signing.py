@@ -77,10 +77,8 @@ class SignedTokens:
 class SignedAuth(BearerAuth):
     """``Authorization: company:key:epoch:signature`` for one origin."""
 
-    prefix = ""
-
     def __init__(self, base_url: str, tokens: SignedTokens) -> None:
-        super().__init__(base_url, tokens)
+        super().__init__(base_url, tokens, prefix="")
         self._signed = tokens
 
     def heard(self, moment: datetime) -> None:
