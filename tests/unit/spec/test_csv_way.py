@@ -48,7 +48,7 @@ def test_all_its_keys(tmp_path: Path) -> None:
     [
         ("[Prospect ID, ProspectNumber]", "[City]", "'City' is a header of city"),
         ("    id: id\n", "    id: ident\n", "must name the record's id"),
-        ("integers: [id]", "integers: [ident]", "'ident' is no key of columns"),
+        ("integers: [id, ", "integers: [ident, ", "'ident' is no key of columns"),
         ("%m/%d/%Y %H:%M", "%H:%M", "is no form of a date"),
         (FIRST, "      time_zone: Mars\n" + FIRST, "'Mars' is no time zone"),
         (FIRST, "      encoding: klingon\n" + FIRST, "'klingon' is no encoding"),
