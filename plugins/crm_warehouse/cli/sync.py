@@ -9,7 +9,6 @@ from crm_warehouse.cli.loading import print_result, show_progress, user_name
 from crm_warehouse.cli.outcome import Attempt
 from crm_warehouse.cli.reached import reached_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
-from crm_warehouse.csv_files.client import csv_way
 from crm_warehouse.csv_files.file import CsvFile, look_at
 from crm_warehouse.engine.file_imports import opener
 from crm_warehouse.engine.file_report import read_report
@@ -100,6 +99,8 @@ def _file(words: Namespace, entity: Entity) -> CsvFile | None:
                     " them out"
                 )
         return None
+    if entity.csv is None:
+        return None  # the check of the request says which ways in there are
     if words.file is None:
         raise ConfigurationError("--via csv: needs --file")
-    return look_at(words.file, csv_way(entity))
+    return look_at(words.file, entity.csv)

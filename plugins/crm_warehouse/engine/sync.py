@@ -103,12 +103,12 @@ def check(request: SyncRequest) -> None:
         )
     if request.since is not None and request.since.tzinfo is None:
         raise ConfigurationError("since needs a time zone, e.g. 2026-01-31T00:00:00Z")
-    check_file(request)
     if request.via not in request.entity.vias:
         raise ConfigurationError(
             f"{request.source.name} {request.entity.name} is not loaded by"
             f" {request.via}; by {', '.join(request.entity.vias)} only"
         )
+    check_file(request)
 
 
 def _arguments(request: SyncRequest, chosen: Settings) -> dict[str, Any]:

@@ -39,6 +39,7 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         (*HUBSPOT, "--via", "csv", "--file", "x.csv"),
         ("hubspot contacts", "csv; by api only"),
     ),
+    ((*HUBSPOT, "--via", "csv"), ("hubspot contacts", "csv; by api only")),
     ((*HUBSPOT, "--via", "database"), ("hubspot contacts", "database; by api only")),
     ((*SYNC, "--via", "csv"), ("--via csv", "needs --file")),
     ((*SYNC, "--file", "x.csv"), ("--file", "--via csv")),
