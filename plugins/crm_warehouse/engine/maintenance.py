@@ -171,7 +171,8 @@ class _Round:
             "reprocess", name, lambda conn, act: self._reprocess(conn, act, source)
         )
         self._do("link", name, lambda conn, act: _link(conn, act, source))
-        self._do("horizon", name, lambda conn, act: _watch_horizon(conn, act, source))
+        if source.forgets:
+            self._do("horizon", name, lambda c, act: _watch_horizon(c, act, source))
         if source.webhooks:
             self._do("redact", name, lambda c, act: self._redact(c, act, source))
             self._do("retry_deliveries", name, lambda c, act: _retry(c, act, source))
