@@ -36,7 +36,11 @@ def get_provider_info() -> dict[str, Any]:
                 login="Company id (real API)",
             ),
             _source_api(
-                "activeprospect", "ActiveProspect", "ActiveProspect", "API token"
+                "activeprospect",
+                "ActiveProspect",
+                "ActiveProspect",
+                "API token",
+                extra='{"profile": "leadconduit"}',
             ),
             _rest(),
         ],

@@ -239,7 +239,7 @@ def test_the_ui_finds_the_hook_behind_the_connection_type(
             {"webhook_secrets": ["…"], "public_url": "https://…"},
         ),
         ("marketsharp", "API key", {"profile": "odata", "secret": "…"}),
-        ("activeprospect", "API token", None),
+        ("activeprospect", "API token", {"profile": "leadconduit"}),
     ],
 )
 def test_the_form_of_the_connection_type_is_known_without_its_hook(
