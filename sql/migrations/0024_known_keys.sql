@@ -246,50 +246,50 @@ WITH named AS MATERIALIZED (
         linked_source_id
     FROM identity.known_links
     WHERE key_kind LIKE '%.%' AND state <> 'deleted'
+),
+-- Of each record, by whose records it is about: who names it, and whom it names. Grouped,
+-- not joined, so that the cost does not hang on what the planner expects.
+told AS MATERIALIZED (
+    SELECT
+        system, entity, source_id, other_system, other_entity,
+        array_agg(other_id ORDER BY other_id) FILTER (WHERE is_named) AS named_by,
+        array_agg(other_id ORDER BY other_id) FILTER (WHERE NOT is_named) AS names
+    FROM (
+        SELECT
+            linked_system AS system, linked_entity AS entity,
+            linked_source_id AS source_id, source_system AS other_system,
+            entity_type AS other_entity, source_id AS other_id, true AS is_named
+        FROM named
+        UNION ALL
+        SELECT
+            source_system, entity_type, source_id, linked_system, linked_entity,
+            linked_source_id, false
+        FROM named
+    ) AS ends
+    GROUP BY system, entity, source_id, other_system, other_entity
 )
 SELECT
     'claimed_by_several' AS conflict,
-    source_system,
-    entity_type,
-    array_agg(source_id ORDER BY source_id) AS source_ids,
-    linked_system,
-    linked_entity,
-    ARRAY[linked_source_id] AS linked_source_ids
-FROM named
-GROUP BY source_system, entity_type, linked_system, linked_entity, linked_source_id
-HAVING count(*) > 1
+    other_system AS source_system,
+    other_entity AS entity_type,
+    named_by AS source_ids,
+    system AS linked_system,
+    entity AS linked_entity,
+    ARRAY[source_id] AS linked_source_ids
+FROM told
+WHERE cardinality(named_by) > 1
 UNION ALL
 SELECT
-    'names_several',
-    source_system,
-    entity_type,
-    ARRAY[source_id],
-    linked_system,
-    linked_entity,
-    array_agg(linked_source_id ORDER BY linked_source_id)
-FROM named
-GROUP BY source_system, entity_type, source_id, linked_system, linked_entity
-HAVING count(*) > 1
+    'names_several', system, entity, ARRAY[source_id], other_system, other_entity, names
+FROM told
+WHERE cardinality(names) > 1
 UNION ALL
 SELECT
-    'denied',
-    n.source_system,
-    n.entity_type,
-    n.source_id || array_agg(back.linked_source_id ORDER BY back.linked_source_id),
-    n.linked_system,
-    n.linked_entity,
-    ARRAY[n.linked_source_id]
-FROM named AS n
-JOIN named AS back
-    ON back.source_system = n.linked_system
-    AND back.entity_type = n.linked_entity
-    AND back.source_id = n.linked_source_id
-    AND back.linked_system = n.source_system
-    AND back.linked_entity = n.entity_type
-GROUP BY
-    n.source_system, n.entity_type, n.source_id, n.linked_system, n.linked_entity,
-    n.linked_source_id
-HAVING NOT bool_or(back.linked_source_id = n.source_id);
+    'denied', other_system, other_entity, claimant || names, system, entity,
+    ARRAY[source_id]
+FROM told
+CROSS JOIN LATERAL unnest(named_by) AS claimant
+WHERE NOT claimant = ANY(names);
 COMMENT ON VIEW identity.known_conflicts IS
     'Each record represents: one contradiction among the records that name each other. Example: which MarketSharp contacts do two contacts of HubSpot claim to be?';
 COMMENT ON COLUMN identity.known_conflicts.conflict IS 'claimed_by_several records of one entity; names_several of one entity; denied: who is named names another';
