@@ -5,6 +5,7 @@ from datetime import datetime
 import psycopg
 
 from crm_warehouse.engine.queries import query
+from crm_warehouse.spec import Via
 
 
 def is_owed(
@@ -12,6 +13,7 @@ def is_owed(
     *,
     source_system: str,
     entity_type: str,
+    via: Via,
     due: datetime,
     dag_id: str,
     run_id: str,
@@ -22,6 +24,7 @@ def is_owed(
         conninfo: libpq connection string of the warehouse.
         source_system: Source of the entity.
         entity_type: The entity.
+        via: Way in that it was to be loaded by.
         due: When it was due, aware.
         dag_id: DAG of the Airflow run that asks.
         run_id: That run.
@@ -32,6 +35,7 @@ def is_owed(
     values = {
         "source_system": source_system,
         "entity_type": entity_type,
+        "via": via,
         "due": due,
         "dag_id": dag_id,
         "run_id": run_id,

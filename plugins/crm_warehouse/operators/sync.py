@@ -130,6 +130,7 @@ class SyncOperator(LoadOperator):
             WarehouseHook().conninfo(),
             source_system=self.source.name,
             entity_type=self.entity.name,
+            via=self.via,
             due=due,
             dag_id=context["ti"].dag_id,
             run_id=context["ti"].run_id,

@@ -384,6 +384,7 @@ def test_a_full_load_that_never_began_is_made_up_for(
     assert recorded.requests[0].mode == "full"
     assert asked[0]["due"] == FULL_TIME
     assert (asked[0]["source_system"], asked[0]["entity_type"]) == ("genius", "users")
+    assert asked[0]["via"] == "api"
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600.5x"])

@@ -15,7 +15,7 @@ INSERT INTO ops.sync_jobs (
     source_system, entity_type, job_type, via, status, triggered_by, dag_id, run_id,
     started_at, completed_at
 )
-VALUES ('genius', %s, %s, 'api', %s, 'airflow', 'd', %s, %s, %s)
+VALUES ('genius', %s, %s, %s, %s, 'airflow', 'd', %s, %s, %s)
 """
 Job = Callable[..., None]
 
@@ -32,9 +32,10 @@ def job(warehouse: str) -> Job:
         ended: datetime | None = AFTER,
         entity: str = "users",
         run_id: str = "another",
+        via: str = "api",
     ) -> None:
         with psycopg.connect(warehouse) as conn:
-            conn.execute(BEGIN, (entity, job_type, status, run_id, began, ended))
+            conn.execute(BEGIN, (entity, job_type, via, status, run_id, began, ended))
 
     return store
 
@@ -44,6 +45,7 @@ def owed(warehouse: str) -> bool:
         warehouse,
         source_system="genius",
         entity_type="users",
+        via="api",
         due=DUE,
         dag_id="d",
         run_id="r",
@@ -58,6 +60,16 @@ def test_one_whose_full_load_never_began_does(warehouse: str, job: Job) -> None:
     job("full", began=BEFORE, ended=BEFORE)
     job("incremental")
     job("full", entity="divisions")
+
+    assert owed(warehouse)
+
+
+def test_one_by_another_way_in_is_none_of_this_ones(warehouse: str, job: Job) -> None:
+    job("full", began=BEFORE, ended=BEFORE, via="csv")
+    assert not owed(warehouse)
+
+    job("incremental", began=BEFORE, ended=BEFORE)
+    job("full", via="database")
 
     assert owed(warehouse)
 
