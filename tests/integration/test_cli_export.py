@@ -83,6 +83,7 @@ def test_sync_works_without_airflow_after_the_export(
     assert process.returncode == 0, err
     assert out.splitlines() == [
         "crm_warehouse: exported",
+        "genius_database: not in Airflow; left out",
         "genius_default: exported",
         f"written to {sealed}",
     ]
@@ -140,9 +141,11 @@ def test_a_connection_that_airflow_lacks_is_kept_or_left_out(
 
     out, _ = shell.start("connections", "export").communicate(timeout=60)
 
-    assert out.splitlines()[:3] == [
+    assert out.splitlines()[:5] == [
         "crm_warehouse: exported",
+        "genius_database: not in Airflow; left out",
         "genius_default: not in Airflow; kept as it was exported before",
+        "other_database: not in Airflow; left out",
         "other_default: not in Airflow; left out",
     ]
     sealed = open_connections(Path(shell.env["CRM_WAREHOUSE_CONNECTIONS"]), shell.env)

@@ -303,7 +303,11 @@ def test_killed_in_the_middle_of_the_list_it_goes_on(
     assert house.value("SELECT count(*) FROM ops.sync_jobs") == 1
     total = len(crm.events())
     assert ended.result["records_created"] == total
-    assert len(places) == -(-(total - job["records_received"]) // 25) + 2
+    # Behind the last page one more place, asked twice for the end; and the request that
+    # the killed process had sent may be counted behind it.
+    pages = -(-(total - job["records_received"]) // 25)
+    assert len(set(places)) == pages + 1
+    assert len(places) <= pages + 3
 
 
 class RealCommand(CommandLine):
