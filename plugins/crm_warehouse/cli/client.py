@@ -18,8 +18,11 @@ def client_factory(source: Source, via: Via = "api") -> ClientFactory:
     """
     if via == "database":
         return databases.client_factory(source, find(source.database_connection))
-    if via != "api":
-        raise ConfigurationError(f"{source.name} is loaded by api only")
+    if via == "csv":
+        raise ConfigurationError(
+            f"{source.name}: nobody knows here where the file of the job is; import it "
+            "again by sync --via csv --file"
+        )
     return registry.client_factory(source, find(source.connection), _token_store)
 
 

@@ -40,13 +40,16 @@ def _database(source: Source) -> ClientFactory:
     return databases.client_factory(source, connection)
 
 
-def _unknown(source: Source) -> ClientFactory:
-    raise ConfigurationError(f"{source.name} is loaded by api only")
+def _file(source: Source) -> ClientFactory:
+    raise ConfigurationError(
+        f"{source.name}: nobody knows here where the file of the job is; put it into "
+        "the drop folder again, or import it by sync --via csv --file"
+    )
 
 
 #: Way in -> what opens it.
 _WAYS: dict[Via, Callable[[Source], ClientFactory]] = {
     "api": _api,
     "database": _database,
-    "csv": _unknown,
+    "csv": _file,
 }
