@@ -1,5 +1,6 @@
 """What the UI shows about a DAG to somebody who has to work with it."""
 
+from crm_warehouse.clients.registry import announced
 from crm_warehouse.spec import Entity, Quota, Source, Via
 from crm_warehouse.unified import LINK_TABLES
 
@@ -119,7 +120,7 @@ def entity_doc(source: Source, entity: Entity, via: Via = "api") -> str:
 
 def webhooks_doc(source: Source) -> str:
     """Markdown about the DAG that merges a source's webhooks."""
-    tables = sorted({t for e in source.announced for t in _tables(e)})
+    tables = sorted({t for e in announced(source) for t in _tables(e)})
     return _WEBHOOKS.format(
         title=source.title,
         source=source.name,

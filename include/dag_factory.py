@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, MultipleCronTriggerTimetable, Param
 
+from crm_warehouse.clients.registry import announced
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.operators.configuration_error import ConfigurationErrorOperator
 from crm_warehouse.operators.maintenance import (
@@ -148,8 +149,8 @@ def _entity_dag(source: Source, entity: Entity, via: Via = "api") -> DAG:
         allowed_run_types=RUN_TYPES,
         max_active_runs=1,
         dagrun_timeout=RUN_TIMEOUT,
-        params=_params(source),
-        tags={source.name, entity.name, "crm"},
+        params=_params(source, via),
+        tags={source.name, entity.name, "crm", *({via} - {"api"})},
     ) as dag:
         SyncOperator(
             task_id="sync",
@@ -243,7 +244,7 @@ def _webhooks_dag(dag_id: str, source: Source) -> DAG:
         merge = MergeWebhooksOperator(
             task_id="merge",
             execution_timeout=STRETCH_TIMEOUT,
-            outlets=_assets(*source.announced),
+            outlets=_assets(*announced(source)),
             **common,
         )
         wait >> merge
@@ -385,8 +386,9 @@ def _schedule(*given: str | None) -> MultipleCronTriggerTimetable | None:
     )
 
 
-def _params(source: Source) -> dict[str, Param]:
+def _params(source: Source, via: Via) -> dict[str, Param]:
     most = max(each.paging.max_size for each in (source, *source.profiles.values()))
+    bound = f"This API allows {most} at most." if via == "api" else f"At most {most}."
     return {
         "mode": Param(
             "incremental",
@@ -415,8 +417,7 @@ def _params(source: Source) -> dict[str, Param]:
             maximum=most,
             title="Batch size",
             description="Records asked for per request; empty: "
-            f"{source.paging.size} unless the configuration says otherwise. "
-            f"This API allows {most} at most.",
+            f"{source.paging.size} unless the configuration says otherwise. {bound}",
         ),
         "override": Param(
             [],

@@ -21,6 +21,9 @@ from tests.proof.source_databases import (
     sqlite_database,
 )
 
+# Or a failure of a drafted test would not say what it compared.
+pytest.register_assert_rewrite("tests.proof.described_source")
+
 _TEMPLATE = "warehouse_template"
 #: Files in memory, where the machine has them, and room for a server's and more.
 _MEMORY = Path("/dev/shm")

@@ -3,15 +3,20 @@
 import logging
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
+from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from webhook_receiver.inbox import Inbox
-from webhook_receiver.refusals import RefusalError, request_id
+from webhook_receiver.metrics import count
+from webhook_receiver.refusals import RefusalError, fault_of_ours, request_id
 from webhook_receiver.routes import blueprint
 from webhook_receiver.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+#: Others are words of the caller's.
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 def create_app(settings: Settings) -> Flask:
@@ -23,6 +28,8 @@ def create_app(settings: Settings) -> Flask:
     inbox = Inbox(settings)
     inbox.open()
     app = Flask(__name__, static_folder=None)
+    # Of a doubled slash it would make a redirect, to a URL that nobody signed.
+    app.url_map.merge_slashes = False
     app.register_blueprint(blueprint(settings, inbox))
     app.before_request(_begin)
     app.after_request(_end)
@@ -38,16 +45,30 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     """Name the request in the answer, and log it: no headers, no query, no body."""
-    response.headers["X-Request-Id"] = request_id()
+    # `request` itself looks for the request at hand whenever it is named.
+    asked, name, status = request_ctx.request, request_id(), response.status_code
+    response.headers["X-Request-Id"] = name
+    seconds, code = time.monotonic() - g.began, g.get("code", "-")
+    source = (asked.view_args or {}).get("source")
+    # Looks at the receiver itself (GET) are no deliveries.
+    if source or not asked.endpoint:
+        count(source, status, code, seconds)
     logger.info(
         "%s %s %s %s %.1f ms %s",
-        request.method,
+        asked.method if asked.method in _METHODS else "(unknown method)",
         # Foreign paths can hold anything, and would be as long as they like.
-        request.path if response.status_code != 404 else "(unknown path)",
-        response.status_code,
-        g.get("code", "-"),
-        (time.monotonic() - g.began) * 1000,
-        request_id(),
+        asked.path if status != 404 else "(unknown path)",
+        status,
+        code,
+        seconds * 1000,
+        name,
+        extra={
+            "source": source or "-",
+            "status": status,
+            "code": code,
+            "request_id": name,
+            "milliseconds": round(seconds * 1000, 1),
+        },
     )
     return response
 
@@ -69,4 +90,4 @@ def _defect(error: Exception) -> Response:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
     logger.error("%s at %s", type(error).__name__, place)
-    return RefusalError(500, "INTERNAL_SERVER_ERROR", "Internal error").response()
+    return fault_of_ours("INTERNAL_ERROR", "A defect here; send again").response()

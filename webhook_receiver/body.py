@@ -2,6 +2,8 @@
 
 from typing import IO
 
+from gunicorn.http.errors import ParseException
+
 from webhook_receiver.refusals import RefusalError
 
 _PIECE_BYTES = 64 * 1024
@@ -17,7 +19,7 @@ def read_body(stream: IO[bytes], announced: int | None, limit: int) -> bytes:
         limit: Most bytes to take.
 
     Raises:
-        RefusalError: It is too large, empty, or ends early.
+        RefusalError: It is too large, empty, malformed, or ends early.
     """
     if announced is not None and announced > limit:
         raise _too_large(limit)
@@ -29,6 +31,10 @@ def read_body(stream: IO[bytes], announced: int | None, limit: int) -> bytes:
                 raise _too_large(limit)
     except OSError:
         raise _incomplete() from None
+    except ParseException:
+        raise RefusalError(
+            400, "BODY_MALFORMED", "Chunks that cannot be read"
+        ) from None
     if announced is not None and len(body) < announced:
         raise _incomplete()
     if not body:

@@ -1,50 +1,32 @@
 """The inbox in PostgreSQL: a delivery is in it for good, or an error says it is not."""
 
+import json
 import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
-from psycopg.abc import PQGen
-from psycopg.types.json import Jsonb
-from psycopg_pool import ConnectionPool
 
 from crm_warehouse.errors import ConfigurationError
+from webhook_receiver.announcer import Announcer
 from webhook_receiver.delivery import Delivery
+from webhook_receiver.metrics import session_in_use
+from webhook_receiver.pool import Pool
+from webhook_receiver.session import Session
 from webhook_receiver.settings import Settings
 from webhook_receiver.statements import statement
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
-# HubSpot gives up after 5 seconds. Waiting for a session and for the statement stays
-# below that together, so that the source hears 503 and not silence.
-_SESSION_SECONDS = 1.5
+#: For the server; see also ``pool.py``.
 _STATEMENT_MS = 1500
-#: For a server that took the statement and says nothing: its own limit cannot help.
-_ANSWER_SECONDS = 2.0
-_MOST_SESSIONS = 8
-#: How long the pool tries by itself; after that the next request makes it try. Longer
-#: ones would lengthen its pauses, and so the time until a database is noticed again.
-_RECONNECT_SECONDS = 5.0
 
 
 class InboxError(Exception):
     """Nothing was stored as far as we know, and it is our fault."""
-
-
-class Session(psycopg.Connection[Any]):
-    """A connection that does not wait for ever."""
-
-    def wait(
-        self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None
-    ) -> _T:
-        """Wait as psycopg does, with a limit."""
-        return super().wait(gen, interval, timeout or _ANSWER_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,48 +50,35 @@ class Inbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool = ConnectionPool(
-            settings.conninfo,
-            connection_class=Session,
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": 2,
-                "application_name": "webhook_receiver",
-            },
-            min_size=1,
-            max_size=_MOST_SESSIONS,
-            timeout=_SESSION_SECONDS,
-            reconnect_timeout=_RECONNECT_SECONDS,
-            configure=self._prepare,
-            # A session from before a restart of the database is noticed before use.
-            check=ConnectionPool.check_connection,
-            open=False,
-        )
+        self._pool = Pool(settings.conninfo, self._prepare)
+        self._announcer = Announcer(settings.conninfo)
 
     def open(self) -> None:
         """Begin to connect, without waiting for it: the database may be away."""
-        self._pool.open(wait=False)
+        self._pool.open()
 
     def store(self, entry: Entry) -> None:
-        """Commit one delivery; one that was there stays there once.
+        """Commit one delivery and announce it; one that was there stays there once.
 
         Raises:
             InboxError: It is not known to be stored.
         """
         body = entry.delivery.body
-        values = {
-            "source_system": entry.source,
-            "request_id": entry.request_id,
-            "replay_key": entry.replay_key,
-            "content_type": entry.content_type,
-            "headers": Jsonb(entry.headers),
-            "url": entry.delivery.url.decode("latin-1"),
+        values = (
+            entry.source,
+            entry.request_id,
+            entry.replay_key,
+            entry.content_type,
+            json.dumps(entry.headers),
+            entry.delivery.url.decode("latin-1"),
             # Level 1: JSON of a hundred events shrinks to a tenth, in a millisecond.
-            "body": zlib.compress(body, 1),
-            "body_bytes": len(body),
-        }
+            zlib.compress(body, 1),
+            len(body),
+        )
         with self._session() as session:
-            session.execute(statement("store_delivery"), values)
+            is_new = session.execute(statement("store_delivery"), values).rowcount
+        if is_new:
+            self._announcer.announce()
 
     def check(self) -> None:
         """Whether a delivery could be stored now.
@@ -123,8 +92,18 @@ class Inbox:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         try:
-            with self._pool.connection() as session:
-                yield session
+            with self._pool.session() as session, session_in_use():
+                try:
+                    yield session
+                except psycopg.OperationalError:
+                    raise
+                except psycopg.Error:
+                    # It is of a standby, or of another role, or forgot what was
+                    # prepared, and will fail again: another one may do better. What
+                    # is of the moment (locked, cancelled, a full disk), as above, says
+                    # nothing about the session.
+                    session.close()
+                    raise
         except (psycopg.Error, ConfigurationError) as error:
             # Its text may show values.
             state = getattr(error, "sqlstate", None) or "-"
@@ -143,15 +122,32 @@ def check_database(session: psycopg.Connection[Any], settings: Settings) -> None
     Raises:
         ConfigurationError: With what to do.
     """
-    lossy, migrated = session.execute(statement("check_database")).fetchone() or ([], 0)
+    found = session.execute(statement("check_database")).fetchone()
+    lossy, is_migrated, is_unlogged, is_read_only, may_insert = found or (
+        [],
+        *[False] * 4,
+    )
     if lossy and settings.demand_durable:
         raise ConfigurationError(
             f"the warehouse's PostgreSQL runs with {' and '.join(lossy)} off: a crash "
             "could lose deliveries that were acknowledged. Switch on what is off; only "
             "CRM_WAREHOUSE_ENV=dev does without"
         )
-    if not migrated:
+    if not is_migrated:
         raise ConfigurationError(
             "the warehouse has no table staging.webhook_deliveries; run "
             "`python -m crm_warehouse migrate`"
+        )
+    if is_unlogged:
+        raise ConfigurationError(
+            "staging.webhook_deliveries is unlogged: a crash would empty it. Run "
+            "`ALTER TABLE staging.webhook_deliveries SET LOGGED`"
+        )
+    if is_read_only:
+        # A standby, which may be promoted: no reason not to start.
+        raise psycopg.errors.ReadOnlySqlTransaction
+    if not may_insert:
+        raise ConfigurationError(
+            "the warehouse's role may not write to staging.webhook_deliveries: grant "
+            "it INSERT there"
         )

@@ -1,11 +1,14 @@
 """Answers other than 200, all of one shape."""
 
+import random
 import re
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, g, jsonify, request
+
+#: When to come again after a fault of ours.
+RETRY_AFTER_SECONDS = 10
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -44,9 +47,11 @@ class RefusalError(Exception):
         return answer
 
 
-def fault_of_ours(code: str, message: str) -> RefusalError:
+def fault_of_ours(
+    code: str, message: str, retry_after_seconds: int = RETRY_AFTER_SECONDS
+) -> RefusalError:
     """A refusal that asks to come again: nothing may be lost by a fault of ours."""
-    return RefusalError(503, code, message, retry_after_seconds=10)
+    return RefusalError(503, code, message, retry_after_seconds=retry_after_seconds)
 
 
 def error_body(code: str, message: str, request_id: str) -> dict[str, Any]:
@@ -64,14 +69,15 @@ def error_body(code: str, message: str, request_id: str) -> dict[str, Any]:
 
 
 def new_request_id() -> str:
-    """A name for a request that brought none."""
-    return f"req_{uuid.uuid4().hex}"
+    """A name for a request that brought none; no secret."""
+    # The system's own randomness lets go of the interpreter, which others then take.
+    return f"req_{random.getrandbits(128):032x}"
 
 
 def request_id() -> str:
     """Name of the request at hand: the caller's when it is harmless, else ours."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _SANE_ID.fullmatch(given) else new_request_id()
-    name: str = g.request_id
+    name: str | None = g.get("request_id")
+    if name is None:
+        given = request.environ.get("HTTP_X_REQUEST_ID", "")
+        name = g.request_id = given if _SANE_ID.fullmatch(given) else new_request_id()
     return name

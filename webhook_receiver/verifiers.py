@@ -6,28 +6,28 @@ A source is known when it has a line in ``VERIFIERS``.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from webhook_receiver import hubspot
-from webhook_receiver.delivery import Delivery, Sender
+from webhook_receiver import activeprospect, hubspot
+from webhook_receiver.delivery import Delivery, Proof, Sender
 
-#: Checks a delivery against the clock (milliseconds since the epoch) and returns its
-#: replay key; raises ``SignatureError``.
-Verify = Callable[[Delivery, Sender, int], str]
+#: Checks a delivery against the clock (milliseconds since the epoch); raises
+#: ``RefusalError``.
+Verify = Callable[[Delivery, Sender, int], Proof]
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """How one source signs.
+    """How one source sends.
 
     Attributes:
         verify: The check.
-        headers: What it needs, in lower case; nothing else of the headers is kept
-            but the user agent.
+        content_types: Types of its bodies, in lower case and without parameters.
     """
 
     verify: Verify
-    headers: tuple[str, ...]
+    content_types: tuple[str, ...]
 
 
 VERIFIERS: Mapping[str, Verifier] = {
-    "hubspot": Verifier(hubspot.verify, hubspot.HEADERS),
+    "hubspot": Verifier(hubspot.verify, hubspot.CONTENT_TYPES),
+    "activeprospect": Verifier(activeprospect.verify, activeprospect.CONTENT_TYPES),
 }

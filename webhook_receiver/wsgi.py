@@ -1,7 +1,6 @@
 """What gunicorn serves: ``webhook_receiver.wsgi:app``."""
 
 from webhook_receiver.app import create_app
-from webhook_receiver.settings import from_environment
-from webhook_receiver.verifiers import VERIFIERS
+from webhook_receiver.preflight import settings_in_force
 
-app = create_app(from_environment(VERIFIERS))
+app = create_app(settings_in_force())

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg
 
@@ -21,6 +21,7 @@ from include.local_stack.demo_api import DemoApi
 from include.local_stack.demo_runs import Runs, explain_failures, run_all
 from include.local_stack.demo_sandbox import sandbox_sources, with_sandbox
 from include.local_stack.demo_screen import Screen
+from include.local_stack.demo_ways import ENTITY, SOURCE, run_ways
 from include.local_stack.demo_webhooks import Round, run_round
 from include.local_stack.errors import StackError
 from include.local_stack.readable_sources import readable_sources
@@ -83,8 +84,11 @@ def _demonstrate(prospects: int, keep: bool) -> int:
     stack = Stack(with_sandbox(settings, sources, prospects))
     ours = demo_guard.claim(stack)
     try:
-        runs, rounds = _load(stack, sources)
+        runs, ways, rounds = _load(stack, sources)
         print(f"\n{demo_report.table(runs)}\n")
+        if ways:
+            print(f"The same {ENTITY} of {SOURCE} by other ways in:\n")
+            print(f"{demo_report.ways_table(ways)}\n")
         if rounds:
             print("Webhooks, in events and rows; seconds from change to row:\n")
             print(f"{demo_report.webhooks_table(rounds)}\n")
@@ -104,7 +108,9 @@ def _demonstrate(prospects: int, keep: bool) -> int:
     return 0 if runs.green else 1
 
 
-def _load(stack: Stack, sources: Sequence[Source]) -> tuple[Runs, list[Round]]:
+def _load(
+    stack: Stack, sources: Sequence[Source]
+) -> tuple[Runs, list[dict[str, Any]], list[Round]]:
     stack.up()
     conninfo = stack.postgres().conninfo("warehouse", "crm_warehouse")
     entities = [entity for each in sources for entity in each.entities.values()]
@@ -114,8 +120,25 @@ def _load(stack: Stack, sources: Sequence[Source]) -> tuple[Runs, list[Round]]:
         runs = run_all(api, conninfo, entities, screen)
         if not runs.green:
             print(f"\n{explain_failures(api, runs)}", file=sys.stderr)
-            return runs, []
-        return runs, _webhooks(api, stack, conninfo, sources)
+            return runs, [], []
+        ways = _ways(api, stack, conninfo, sources)
+        return runs, ways, _webhooks(api, stack, conninfo, sources)
+
+
+def _ways(
+    api: DemoApi, stack: Stack, conninfo: str, sources: Sequence[Source]
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for source in sources:
+        if source.name == SOURCE:
+            print(f"\n{ENTITY} of {source.title} by database and by file:", flush=True)
+            ports = stack.state().ports
+            found += run_ways(api, stack.settings, ports, conninfo, source)
+            for job in found:
+                _say(f"  {job['dag_id']}: {job['status']}")
+            if all(job["via"] != "csv" for job in found):
+                _say("  the same file was imported before: nothing to do")
+    return found
 
 
 def _webhooks(

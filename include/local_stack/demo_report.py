@@ -26,6 +26,14 @@ def table(runs: Runs) -> str:
     return _columns(rows, _TEXT_COLUMNS)
 
 
+def ways_table(jobs: Sequence[dict[str, Any]]) -> str:
+    """One line for each job of another way in, in columns."""
+    heads = ("way in", "status", *_COUNTERS, "warnings", "seconds")
+    # The same columns, but for the first two.
+    rows = [heads, *((job["via"], *_cells(job)[2:]) for job in jobs)]
+    return _columns(rows, 2)
+
+
 def webhooks_table(rounds: Sequence[Round]) -> str:
     """One line for each source that has webhooks, in columns."""
     rows: list[tuple[str, ...]] = [_WEBHOOK_HEADS]

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from crm_warehouse.spec import Source
@@ -58,9 +59,10 @@ def with_sandbox(
         )
     known = list(sources)
 
-    def connections(ports: Ports) -> dict[str, str]:
+    def environment(ports: Ports) -> dict[str, str]:
         base = sandbox_url(ports)
-        return {
+        database = {"conn_type": "sqlite", "host": str(database_file(settings))}
+        connections = {
             f"AIRFLOW_CONN_{source.connection.upper()}": json.dumps(
                 {
                     "conn_type": source.name,
@@ -71,6 +73,11 @@ def with_sandbox(
             )
             for source in known
         }
+        return {
+            **connections,
+            "AIRFLOW_CONN_GENIUS_DATABASE": json.dumps(database),
+            "CRM_WAREHOUSE_DROP": str(drop_folder(settings)),
+        }
 
     def processes(ports: Ports, env: dict[str, str]) -> tuple[Process, ...]:
         return (_process(ports[SANDBOX], env, prospects),)
@@ -78,9 +85,19 @@ def with_sandbox(
     return replace(
         settings,
         preferred_ports={**PREFERRED_PORTS, SANDBOX: _PORT},
-        more_environment=connections,
+        more_environment=environment,
         more_processes=processes,
     )
+
+
+def database_file(settings: StackSettings) -> Path:
+    """Genius' own database, as far as the demonstration has one."""
+    return settings.var / "ways_in" / "genius.sqlite"
+
+
+def drop_folder(settings: StackSettings) -> Path:
+    """Where the demonstration's files are dropped."""
+    return settings.var / "ways_in" / "drop"
 
 
 def receiver_url(ports: Ports) -> str | None:

@@ -25,13 +25,16 @@ _LISTENING_SECONDS = 180.0
 _MERGED_SECONDS = 120.0
 #: Between two looks; the figure shown is the warehouse's own.
 _POLL_SECONDS = 0.25
-#: What happens in the sandbox, in this order: entity, action, records.
-_MOVES = (
-    ("contacts", "change", 25),
-    ("contacts", "create", 10),
-    ("contacts", "delete", 5),
-    ("deals", "change", 10),
-)
+#: What happens in the sandbox of each source, in this order: entity, action, records.
+_MOVES = {
+    "hubspot": (
+        ("contacts", "change", 25),
+        ("contacts", "create", 10),
+        ("contacts", "delete", 5),
+        ("deals", "change", 10),
+    ),
+    "activeprospect": (("leads", "change", 25), ("leads", "create", 10)),
+}
 #: Deliveries and jobs that this round begins behind.
 _BEFORE = """
 SELECT
@@ -138,7 +141,7 @@ def _move(crm: Crm, target: str, say: Callable[[str], Any]) -> int:
     """Change records, with webhooks to the target; returns how many events."""
     crm.admin("POST", "/webhooks", {"target": target, "secret": WEBHOOK_SECRET})
     earlier = crm.admin("GET", "/webhooks")["delivered"]
-    for entity, action, count in _MOVES:
+    for entity, action, count in _MOVES[crm.system]:
         say(f"  {action} {count} {entity}")
         crm.move(entity, action, count)
     state = crm.admin("GET", "/webhooks")

@@ -27,6 +27,7 @@ from include.sandbox.table import Table
 
 _by_key = attrgetter("key")
 _RECORDS = "\x00records\x00"
+_STYLES = ("number", "offset", "cursor", "next_url", "link", "keyset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,10 @@ class Pages:
     """How lists are cut.
 
     Attributes:
-        style: ``number``, ``offset``, ``cursor``, ``next_url`` or ``link``.
+        style: One of ``_STYLES``.
         size_param: Query parameter of the page size.
         most: Most records of a page, and how many there are when not asked.
-        place_param: Query parameter of page number, offset or cursor.
+        place_param: Query parameter of page number, offset, cursor or last id.
         next: Place of the next cursor or address in an answer.
         total: Place of the number of records; empty: not told.
         total_pages: Place of the number of pages; empty: not told.
@@ -52,6 +53,12 @@ class Pages:
     total: str = ""
     total_pages: str = ""
     more: str = ""
+
+    def __post_init__(self) -> None:
+        """A style that nobody speaks would pass for cursors."""
+        if self.style not in _STYLES:
+            known = ", ".join(_STYLES)
+            raise ValueError(f"pages: unknown style {self.style!r}; known: {known}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from include.sandbox.population import Person, person, spelled
 from include.sandbox.records import Birth, Blueprint, Defect, Fields, WireId
 
 _FIRST_KEY = 100_001
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _AMOUNTS = frozenset({"value", "home_value", "probability"})
 #: Unified columns that are a person's -> what to ask the person for.
 _PERSONAL: dict[str, Callable[[Person], str | None]] = {
@@ -139,8 +141,10 @@ def _has_milliseconds(kind: Kind) -> bool:
 
 def _written(kind: Kind, place: str, moment: datetime) -> str:
     """A time as precisely as the sample says it there."""
-    in_milliseconds = "." in str(look(kind.sample, place))
-    return (iso_milliseconds if in_milliseconds else iso)(moment)
+    told = str(look(kind.sample, place))
+    if _DAY.fullmatch(told):
+        return moment.date().isoformat()
+    return (iso_milliseconds if "." in told else iso)(moment)
 
 
 def _unified(kind: Kind, fields: Fields) -> Fields:

@@ -12,7 +12,7 @@ def drifted(answer: Answer, faults: list[Fault]) -> Answer:
     """The answer after every fault of ``DRIFTS``; errors stay as they are."""
     for fault in faults:
         if fault.kind in DRIFTS and answer.status < 400:
-            in_xml = answer.content_type.startswith(b"application/xml")
+            in_xml = b"xml" in answer.content_type
             answer.body = (_in_xml if in_xml else _in_json)(answer.body, fault)
     return answer
 
@@ -40,10 +40,12 @@ def _changed(value: Any, fault: Fault) -> Any:
 
 
 def _in_xml(body: bytes, fault: Fault) -> bytes:
+    prefix = rb"(?:\w+:)?"  # which a feed's elements have
     name = re.escape(fault.options["field"].encode())
     if fault.kind == "rename_field":
         to = fault.options["to"].encode()
-        return re.sub(rb"(</?)%b(?=[\s/>])" % name, rb"\g<1>" + to, body)
+        return re.sub(rb"(</?%b)%b(?=[\s/>])" % (prefix, name), rb"\g<1>" + to, body)
+    name = prefix + name
     empty, whole = rb"<%b(?:\s[^>]*)?/>" % name, rb"<%b(?:\s[^>]*)?>(.*?)</%b>"
     if fault.kind == "drop_field":
         pattern = empty + b"|" + whole % (name, name)

@@ -5,7 +5,7 @@ mapping that it judges.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -67,15 +67,37 @@ def _truth_of(
 ) -> dict[str, Any]:
     """The row that one record must become, or why it must be rejected."""
     fields = blueprint.parse(record.body)
-    defect = blueprint.defects[record.defect] if record.defect else _NO_DEFECT
+    return truth_line(
+        blueprint.source_id(fields),
+        record.defect,
+        blueprint.defects,
+        lambda: unify(fields),
+    )
+
+
+def truth_line(
+    source_id: str | None,
+    name: str | None,
+    defects: Mapping[str, Defect],
+    unify: Callable[[], Fields],
+) -> dict[str, Any]:
+    """What must become of one record.
+
+    Args:
+        source_id: Its id, when it carries one.
+        name: Its defect; None: it has none.
+        defects: All there are.
+        unify: Gives its unified columns, where it is kept.
+    """
+    defect = defects[name] if name else _NO_DEFECT
     line: dict[str, Any] = {
-        "source_id": blueprint.source_id(fields),
+        "source_id": source_id,
         "expect": "reject" if defect.reason else "keep",
-        "defect": record.defect,
+        "defect": name,
     }
     if defect.reason:
         return {**line, "reason": defect.reason, "field": defect.field}
-    row = {column: storable(value) for column, value in unify(fields).items()}
+    row = {column: storable(value) for column, value in unify().items()}
     # A defect may concern a column that only the other table of the record has.
     nulls = [column for column in defect.nulls if column in row]
     warns = [column for column in defect.warns if column in row]

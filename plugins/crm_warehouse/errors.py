@@ -19,6 +19,7 @@ Messages carry counts, ids, paths without query and what to do; never credential
 headers, bodies or personal data.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from typing import ClassVar
@@ -174,6 +175,7 @@ class GuardError(CrmWarehouseError):
         finding: What was found, with its figures, and what to look at.
         guard: Name of the guard, which an override names to let it pass.
         mode: Mode of the job that was stopped.
+        source_ids: Records that it objects to; empty: to all of them.
 
     Attributes:
         remedy: What to do when all is right.
@@ -182,13 +184,15 @@ class GuardError(CrmWarehouseError):
     category = "guard"
     action = Action.STOP
 
-    def __init__(self, finding: str, guard: str, mode: str) -> None:
+    def __init__(
+        self, finding: str, guard: str, mode: str, source_ids: Sequence[str] = ()
+    ) -> None:
         commands = {
             "webhook": "webhooks merge with",
             "reconcile": "reconcile --repair with",
         }
         how = commands.get(mode, f"again with mode {mode} and")
-        self.finding, self.guard = finding, guard
+        self.finding, self.guard, self.source_ids = finding, guard, source_ids
         self.remedy = f"If this is right, run {how} override {guard}"
         super().__init__(f"{finding}. {self.remedy}")
 

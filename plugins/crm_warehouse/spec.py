@@ -211,7 +211,9 @@ class Entity:
         since_format: How the value of ``since_param`` is written.
         params: Query parameters of every request of the list.
         active_path: Place of a yes or no: whether the record exists in the source, or
-            was deleted there. None: what is listed exists.
+            was deleted there. None: nothing says so.
+        deleted_path: Place of what only a deleted record has: a yes, or a time. None:
+            likewise.
         time_zone: Name of the zone of its times that name none; None: UTC.
         database: How it is read from the source's database, or None.
         csv: How it is read from files, or None.
@@ -242,6 +244,7 @@ class Entity:
     since_format: SinceFormat = "iso"
     params: dict[str, str] = field(default_factory=dict)
     active_path: Path | None = None
+    deleted_path: Path | None = None
     time_zone: str | None = None
     database: DatabaseWay | None = None
     csv: CsvWay | None = None

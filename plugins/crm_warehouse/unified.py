@@ -329,6 +329,15 @@ def links_to(table: str) -> list[Link]:
     return single + several
 
 
+#: Rows that are part of the record that they name: they hold what it says, or belong
+#: to nobody else. Who erases it erases them.
+PARTS = (
+    Link("lead_events", "lead_id", "lead_source_id", "leads"),
+    Link("contact_phones", "contact_id", "contact_source_id", "contacts"),
+    Link("addresses", "contact_id", "contact_source_id", "contacts"),
+)
+
+
 class Taking(NamedTuple):
     """Columns that rows of a table have from rows of another one.
 

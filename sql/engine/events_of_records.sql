@@ -1,5 +1,5 @@
--- Events that may be about some records: those that name one as theirs, and those that
--- name nobody of ours, for the caller to look into. %(entities)s and %(ids)s: entity and
+-- Events that may be about some records: those that name one as theirs, and, unless
+-- %(told_only)s, those that name nobody of ours, for the caller to look into. %(entities)s and %(ids)s: entity and
 -- source id of each record, in the same order. At most %(limit)s with ids behind %(after)s.
 -- Returns id, entity_type, object_id, payload, in order. Reads only.
 SELECT id, entity_type, object_id, payload
@@ -13,7 +13,8 @@ FROM (
     UNION ALL
     SELECT v.id, v.entity_type, v.object_id, v.payload
     FROM staging.webhook_events AS v
-    WHERE v.source_system = %(source_system)s
+    WHERE NOT %(told_only)s
+        AND v.source_system = %(source_system)s
         AND (v.entity_type IS NULL OR v.object_id IS NULL)
         AND v.redacted_at IS NULL
 ) AS found

@@ -20,7 +20,7 @@ WHERE source_system = %(source_system)s
     AND entity_type = %(entity_type)s
     AND object_id = ANY(%(ids)s)
     AND merged_into IS NOT NULL
-    AND state <> 'failed'
+    AND state NOT IN ('failed', 'discarded')
 UNION
 SELECT object_id
 FROM staging.webhook_events
@@ -28,4 +28,4 @@ WHERE source_system = %(source_system)s
     AND entity_type = %(entity_type)s
     AND merged_into = ANY(%(ids)s)
     AND merged_into IS NOT NULL
-    AND state <> 'failed'
+    AND state NOT IN ('failed', 'discarded')

@@ -6,4 +6,4 @@ WHERE source_system = %(source_system)s
     AND entity_type = %(entity_type)s
     AND object_id = ANY(%(ids)s)
     AND event_type LIKE '%%.merge'
-    AND state <> 'failed'
+    AND state NOT IN ('failed', 'discarded')

@@ -1,7 +1,8 @@
 -- Sources whose webhooks wait for more than %(overdue_after)s seconds while nobody merges
 -- them, nor was told to within %(again_after)s. %(webhook_sources)s: sources looked at.
 -- Returns source_system. Reads only: of the inbox nothing while a merge is at work, and
--- else what waits first.
+-- else what waits first, in the order that the index of what is pending alone has. By id,
+-- where nothing of a source waits, all deliveries would be looked through.
 SELECT s.source_system
 FROM unnest(%(webhook_sources)s::text[]) AS s (source_system)
 WHERE CASE
@@ -18,16 +19,26 @@ WHERE CASE
     ) THEN false
     ELSE least(
         (
-            SELECT d.received_at FROM staging.webhook_deliveries AS d
-            WHERE d.source_system = s.source_system AND d.state = 'pending'
-            ORDER BY d.id
-            LIMIT 1
+            SELECT first.received_at
+            FROM (
+                SELECT d.source_system, d.received_at FROM staging.webhook_deliveries AS d
+                WHERE d.state = 'pending'
+                    AND (d.source_system, d.id) >= (s.source_system, 0)
+                ORDER BY d.source_system, d.id
+                LIMIT 1
+            ) AS first
+            WHERE first.source_system = s.source_system
         ),
         (
-            SELECT e.created_at FROM staging.webhook_events AS e
-            WHERE e.source_system = s.source_system AND e.state = 'pending'
-            ORDER BY e.id
-            LIMIT 1
+            SELECT first.created_at
+            FROM (
+                SELECT e.source_system, e.created_at FROM staging.webhook_events AS e
+                WHERE e.state = 'pending'
+                    AND (e.source_system, e.id) >= (s.source_system, 0)
+                ORDER BY e.source_system, e.id
+                LIMIT 1
+            ) AS first
+            WHERE first.source_system = s.source_system
         )
     ) < clock_timestamp() - make_interval(secs => %(overdue_after)s)
 END

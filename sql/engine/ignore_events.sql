@@ -1,5 +1,6 @@
 -- Settle pending events of entities that are not loaded, or of no record. %(entities)s:
--- those that are loaded.
+-- those that are loaded. %(carried)s: the
+-- events carry records, which need no id here: who has none is set aside with a reason.
 -- Returns nothing. Safe to repeat: touches pending rows only.
 UPDATE staging.webhook_events SET
     state = 'ignored',
@@ -8,4 +9,6 @@ UPDATE staging.webhook_events SET
     settled_at = clock_timestamp()
 WHERE source_system = %(source_system)s
     AND state = 'pending'
-    AND NOT coalesce(entity_type = ANY(%(entities)s) AND object_id <> '', false)
+    AND NOT coalesce(
+        entity_type = ANY(%(entities)s) AND (%(carried)s OR object_id <> ''), false
+    )

@@ -1,6 +1,6 @@
--- The deliveries %(deliveries)s as they are now. Returns id, body. Reads only; the caller
--- holds the inbox (lock_rows.sql), so that nobody else redacts them.
-SELECT id, body
+-- The deliveries %(deliveries)s as they are now. Returns id, body, content_type. Reads
+-- only; who redacts them holds the inbox (lock_rows.sql), so that nobody else does.
+SELECT id, body, content_type
 FROM staging.webhook_deliveries
 WHERE id = ANY(%(deliveries)s)
 ORDER BY id

@@ -1,10 +1,12 @@
 -- What loads of an entity brought into warehouse.{table} that no webhook had announced,
--- since it was last measured and until %(tolerance)s seconds ago. Only kinds of events
--- that come at all are missed, and only for what happened after the first one came.
--- A change is missed only where most changes are announced: a source may be asked for
--- events of some fields alone. %(created)s, %(deleted)s: patterns of event types.
--- Returns one row: created, changed, deleted, measured_until; none when no event of the
--- entity ever came. Reads only.
+-- since it was last measured and until %(tolerance)s seconds ago, or until the oldest
+-- delivery that waits came: nobody knows yet what those behind it announce. Only kinds of
+-- events that come at all are missed, and only for what happened after the first one came.
+-- A change is missed only where most changes of the last days are announced: a source may
+-- be asked for events of some fields alone, and in an outage none is.
+-- %(created)s, %(changed)s, %(deleted)s: patterns of event types.
+-- Returns one row: created, changed, deleted, changes_announced, changes_unannounced,
+-- measured_until; none when no event of the entity ever came. Reads only.
 WITH RECURSIVE span AS (
     SELECT
         (
@@ -12,7 +14,15 @@ WITH RECURSIVE span AS (
             WHERE g.source_system = %(source_system)s
                 AND g.entity_type = %(entity_type)s
         ) AS since,
-        clock_timestamp() - make_interval(secs => %(tolerance)s) AS until,
+        least(
+            clock_timestamp() - make_interval(secs => %(tolerance)s),
+            (
+                SELECT d.received_at FROM staging.webhook_deliveries AS d
+                WHERE d.source_system = %(source_system)s AND d.state = 'pending'
+                ORDER BY d.id
+                LIMIT 1
+            )
+        ) AS until,
         make_interval(secs => %(tolerance)s) AS tolerance
 ),
     -- Types of events, few, each found by a look into the index behind the one before.
@@ -44,9 +54,7 @@ kinds AS (
     SELECT
         min(first) FILTER (WHERE event_type ~ %(created)s) AS created_since,
         min(first) FILTER (WHERE event_type ~ %(deleted)s) AS deleted_since,
-        min(first) FILTER (
-            WHERE event_type !~ %(created)s AND event_type !~ %(deleted)s
-        ) AS changed_since,
+        min(first) FILTER (WHERE event_type ~ %(changed)s) AS changed_since,
         min(first) AS first
     FROM firsts
 ),
@@ -103,14 +111,27 @@ counted AS (
         count(*) FILTER (WHERE expected AND NOT announced AND kind = 'created') AS created,
         count(*) FILTER (WHERE expected AND NOT announced AND kind = 'changed') AS changed,
         count(*) FILTER (WHERE expected AND NOT announced AND kind = 'deleted') AS deleted,
-        count(*) FILTER (WHERE announced AND kind = 'changed') AS announced_changes
+        count(*) FILTER (WHERE announced AND kind = 'changed') AS changes_announced
     FROM judged
+),
+lately AS (
+    SELECT
+        coalesce(sum(g.changes_announced), 0) AS announced,
+        coalesce(sum(g.changes_unannounced), 0) AS unannounced
+    FROM ops.webhook_gaps AS g
+    WHERE g.source_system = %(source_system)s AND g.entity_type = %(entity_type)s
+        AND g.day > (clock_timestamp() AT TIME ZONE 'UTC')::date - 7
 )
 SELECT
     c.created,
-    CASE WHEN c.announced_changes >= c.changed THEN c.changed ELSE 0 END AS changed,
-    c.deleted, s.until AS measured_until
+    CASE
+        WHEN l.announced + c.changes_announced >= l.unannounced + c.changed THEN c.changed
+        ELSE 0
+    END AS changed,
+    c.deleted, c.changes_announced, c.changed AS changes_unannounced,
+    s.until AS measured_until
 FROM counted AS c
+CROSS JOIN lately AS l
 CROSS JOIN span AS s
 CROSS JOIN kinds AS k
 WHERE k.first IS NOT NULL AND s.until > coalesce(s.since, k.first)

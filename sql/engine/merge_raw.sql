@@ -1,6 +1,9 @@
 -- Merge the chunk's payloads into raw.{table}; the newest wins.
 -- Returns nothing that matters. Safe to repeat: an equal or older payload is not
 -- written. Rejected records are merged too: what a source sends is never dropped.
+-- Of an announced record also that it did not change is written: poll and webhook may both
+-- have it in hand, and whoever asked the source earlier must not write later what was
+-- undone meanwhile. A record that waits for no webhook is read by one alone.
 -- %(lost)s: source ids of records that were merged into others; they never live again.
 -- The caller holds the entity's rows (lock_rows.sql): nobody else writes these.
 INSERT INTO raw.{table} AS r (
@@ -44,6 +47,20 @@ WHERE (
             WHEN c.version <> o.source_updated_at THEN c.version > o.source_updated_at
             ELSE c.observed_at >= o.fetched_at
         END
+    )
+    OR (
+        NOT o.is_deleted
+        AND o.payload_hash = c.payload_hash
+        AND c.observed_at > o.fetched_at
+        -- Not EXISTS, for which a planner may read all that waits, a million perhaps.
+        AND (
+            SELECT true FROM staging.webhook_events AS e
+            WHERE e.source_system = %(source_system)s
+                AND e.entity_type = %(entity_type)s
+                AND e.object_id = c.source_id
+                AND e.state = 'pending'
+            LIMIT 1
+        )
     )
 ON CONFLICT (source_system, source_id) DO UPDATE SET
     payload = excluded.payload,

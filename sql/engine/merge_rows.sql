@@ -58,7 +58,13 @@ WITH merged AS (
                     WHEN %(replay)s THEN true
                     WHEN c.version <> o.source_updated_at
                         THEN c.version > o.source_updated_at
-                    ELSE c.observed_at >= o.observed_at
+                    -- Whether it was confirmed since, the raw layer alone knows.
+                    ELSE c.observed_at >= o.observed_at AND EXISTS (
+                        SELECT FROM raw.{raw_table} AS r
+                        WHERE r.source_system = %(source_system)s
+                            AND r.source_id = c.source_id
+                            AND r.payload_hash = c.payload_hash
+                    )
                 END
             )
             -- Forced; but never to another state than the raw layer's.

@@ -1,13 +1,15 @@
 -- Records that the longest pending webhook events announce, each once, in that order.
 -- Looks at %(limit)s events at most, so that a long queue costs no more than a short one.
--- %(left_out)s: entities that cannot be read just now.
--- Returns entity_type, object_id. Reads only.
-SELECT entity_type, object_id
+-- %(entities)s: entities that can be read just now; a replay may have set events of others
+-- back to pending since the merge began, which the next one settles.
+-- Returns entity_type, object_id, and the number of the last event that was looked at.
+-- Reads only.
+SELECT entity_type, object_id, max(max(id)) OVER () AS looked_at
 FROM (
     SELECT id, entity_type, object_id
     FROM staging.webhook_events
     WHERE source_system = %(source_system)s AND state = 'pending'
-        AND NOT entity_type = ANY(%(left_out)s)
+        AND entity_type = ANY(%(entities)s) AND object_id <> ''
     ORDER BY id
     LIMIT %(limit)s
 ) AS oldest

@@ -90,6 +90,9 @@ def test_demo_loads_all_shows_it_and_leaves_nothing_running(var: Path) -> None:
         assert int(row[3].replace(",", "")) > 0
     assert loaded["genius", "prospects"][3] == "300"
     assert loaded["hubspot", "contacts"][3] == "200"
+    ways = {row[0]: row[1:6] for row in rows if len(row) == _COLUMNS - 1}
+    for way in ("database", "csv"):
+        assert ways[way] == ["success", "300", "0", "0", "300"]  # nothing new in it
     [webhooks] = [row for row in rows if row[:1] == ["hubspot"] and len(row) == 8]
     sent, received, merged, created, updated, deleted = map(int, webhooks[1:7])
     assert sent == received == merged >= 50

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from crm_warehouse.source_files import default_directory
 from include.sandbox.server import SandboxServer
+from tests.proof.connection import postgres_connection
 
 ROOT = Path(__file__).parents[2]
 GENIUS = (default_directory() / "genius.yaml").read_text("utf-8")
@@ -35,17 +35,9 @@ class Shell:
     def __init__(self, conninfo: str, sandbox: SandboxServer, folder: Path) -> None:
         self.conninfo = conninfo
         self.processes: list[subprocess.Popen[str]] = []
-        parts = conninfo_to_dict(conninfo)
-        self.password = str(parts["password"])
+        warehouse = postgres_connection(conninfo)
+        self.password = str(warehouse["password"])
         self.token = sandbox.token
-        warehouse = {
-            "conn_type": "postgres",
-            "host": parts["host"],
-            "port": int(parts["port"] or 0),
-            "login": parts["user"],
-            "password": self.password,
-            "schema": parts["dbname"],
-        }
         genius = {"host": sandbox.base_url, "password": sandbox.token}
         self.env = {
             "PATH": os.environ["PATH"],

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from crm_warehouse.spec import Source
+from include.local_stack.postgres import Postgres
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
+from tests.proof.commit_proxy import CommitProxy
 from tests.proof.house import GENIUS, SOURCES, House, Open
+from tests.proof.stage import Stage, small_settings
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +62,21 @@ def open_house(warehouse: str, sandbox: SandboxServer) -> Open:
         return House(warehouse, crm, replace(source, quotas=(), retry=retry))
 
     return open_house
+
+
+@pytest.fixture(scope="module")
+def small_crms() -> Iterator[SandboxServer]:
+    with SandboxServer(small_settings()) as server:
+        yield server
+
+
+@pytest.fixture
+def stage(
+    postgres: Postgres, small_crms: SandboxServer, tmp_path: Path
+) -> Iterator[Stage]:
+    """CRMs and a database, whose every commit can be struck."""
+    small_crms.reset()
+    with CommitProxy(lambda: postgres.port) as proxy:
+        stage = Stage(postgres, small_crms, tmp_path, proxy)
+        yield stage
+        stage.sweep()

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from crm_warehouse.clients.auth import basic_token
 from crm_warehouse.spec import Source, with_profile
 from include.sandbox.crm import Crm
 from tests.proof.house import SOURCES, House
@@ -23,11 +22,6 @@ class RealCrm(Crm):
     def base_url(self) -> str:
         """Base URL of the real service."""
         return super().base_url.replace("/v1", "/leadconduit")
-
-    @property
-    def token(self) -> str:
-        """The key as HTTP Basic sends it."""
-        return basic_token(None, super().token)
 
     def events(self) -> list[dict[str, Any]]:
         """Rows that the warehouse must hold of all events."""

@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from crm_warehouse.clients.registry import build_client
 from crm_warehouse.clients.signing import SignedTokens
 from crm_warehouse.spec import Source
 from include.sandbox.crm import Crm
 from include.sandbox.marketsharp.odata import COMPANY, SECRET, SERVICE
+from include.sandbox.marketsharp.odata_sets import uuid_of
 from tests.proof.house import SOURCES, House
+from tests.proof.oracle import ABOUT
 
 MARKETSHARP = SOURCES["marketsharp"]
 #: Entity -> its set, and the unified table that it fills.
@@ -40,6 +41,41 @@ def quick(source: Source) -> Source:
 ODATA = quick(MARKETSHARP.profiles["odata"])
 
 
+class ODataCrm(Crm):
+    """The same CRM, reached by its OData service; entities as the source has them."""
+
+    def __init__(self, crm: Crm) -> None:
+        self.__dict__ |= vars(crm)
+
+    @property
+    def base_url(self) -> str:
+        """Base URL of the service."""
+        return super().base_url + SERVICE
+
+    @property
+    def token(self) -> Any:
+        """What signs requests."""
+        return SignedTokens(COMPANY, super().token, base64.b64decode(SECRET))
+
+    def truth(self, entity: str, into: str | None = None) -> list[dict[str, Any]]:
+        """What must become of each record that is active."""
+        assert into is None, "each fills one table"
+        name, _ = SETS[entity]
+        rows: list[dict[str, Any]] = self.admin("GET", f"/odata/truth/{name}")["rows"]
+        return rows
+
+    def move(self, entity: str, action: str, count: int = 1, **more: Any) -> list[Any]:
+        """The same; ids as the service writes them."""
+        keys = super().move(entity, action, count, **more)
+        return [str(uuid_of(entity, key)) for key in keys]
+
+    def fault(self, kind: str, **options: Any) -> int:
+        """The same; paths are below the service's."""
+        if "path" in options:
+            options["path"] = SERVICE + options["path"]
+        return super().fault(kind, **options)
+
+
 class ODataHouse(House):
     """Syncs MarketSharp with profile ``odata``.
 
@@ -49,19 +85,15 @@ class ODataHouse(House):
     """
 
     def __init__(self, conninfo: str, crm: Crm, source: Source = ODATA) -> None:
-        super().__init__(conninfo, crm, source)
-
-    def open_client(self, gate: Any) -> Any:
-        """Client of the OData service."""
-        tokens = SignedTokens(COMPANY, self.sandbox.token, base64.b64decode(SECRET))
-        url = self.sandbox.base_url + SERVICE
-        return build_client(self.source, base_url=url, token=tokens, gate=gate)
+        super().__init__(conninfo, ODataCrm(crm), source)
 
     def truth(self, entity: str) -> list[dict[str, Any]]:
         """What the warehouse must hold of an entity."""
-        name, _ = SETS[entity]
-        answer = self.sandbox.admin("GET", f"/odata/truth/{name}")
-        rows: list[dict[str, Any]] = answer["rows"]
+        rows = [
+            {name: value for name, value in line.items() if name not in ABOUT}
+            for line in self.sandbox.truth(entity)
+            if line["expect"] == "keep"
+        ]
         return sorted(rows, key=lambda row: row["source_id"])
 
     def held(self, entity: str) -> list[dict[str, Any]]:

@@ -1,33 +1,10 @@
 """A load is killed at each of its commits, on both sides; the proof can fail, too."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from include.local_stack.postgres import Postgres
-from include.sandbox.server import SandboxServer
 from tests.proof.boundaries import Struck, Undisturbed, enumerate_cases, strike
 from tests.proof.boundaries import undisturbed as run_undisturbed
-from tests.proof.commit_proxy import CommitProxy
-from tests.proof.stage import FULL, KINDS, Stage, small_settings
+from tests.proof.stage import FULL, KINDS, Stage
 
 INCREMENTAL = next(kind for kind in KINDS if kind.name == "incremental")
-
-
-@pytest.fixture(scope="module")
-def crms() -> Iterator[SandboxServer]:
-    with SandboxServer(small_settings()) as server:
-        yield server
-
-
-@pytest.fixture
-def stage(postgres: Postgres, crms: SandboxServer, tmp_path: Path) -> Iterator[Stage]:
-    crms.reset()
-    with CommitProxy(lambda: postgres.port) as proxy:
-        stage = Stage(postgres, crms, tmp_path, proxy)
-        yield stage
-        stage.sweep()
 
 
 def test_killed_at_every_commit_ends_as_if_undisturbed(stage: Stage) -> None:

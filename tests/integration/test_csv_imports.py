@@ -95,6 +95,19 @@ class TestPartial:
         assert outcome(result) == (0, 1, 0, 0)
         assert contact(house, "1")["city"] is None
 
+    def test_an_empty_version_keeps_older_files_out(
+        self, house: House, files: Files
+    ) -> None:
+        head = "id,first_name,modified_date\n"
+        files.load(f"{head}1,Ada,2026-05-01T00:00:00Z\n", days_ago=3)
+        files.load(f"{head}1,Ava,\n", days_ago=2)
+
+        files.load(f"{head}1,Old,2025-01-01T00:00:00Z\n", days_ago=1)
+
+        row = contact(house, "1")
+        assert row["first_name"] == "Ava"
+        assert row["source_updated_at"] == datetime(2026, 5, 1, tzinfo=UTC)
+
     def test_a_short_row_leaves_the_rest_alone(
         self, house: House, files: Files
     ) -> None:
@@ -185,6 +198,19 @@ class TestOnce:
         assert f"imported before, by job {first.job_id} (2 records)" in again.notes[0]
         assert again.as_contract()["notes"] == list(again.notes)
         assert house.value("SELECT count(*) FROM ops.sync_jobs") == 1
+
+    def test_what_is_again_as_it_was_before_another_file_is_imported(
+        self, house: House, files: Files
+    ) -> None:
+        files.load("id,city\n1,Bath\n", days_ago=3)
+        files.load("id,city\n1,Ely\n", days_ago=2)
+        assert files.load("id,city\n1,Bath\n", days_ago=3).notes
+
+        again = files.load("id,city\n1,Bath\n", days_ago=1)
+
+        assert outcome(again) == (0, 1, 0, 0)
+        assert contact(house, "1")["city"] == "Bath"
+        assert files.load("id,city\n1,Bath\n").notes
 
     def test_restart_imports_it_again(self, files: Files) -> None:
         files.load("id,status\n1,a\n")
@@ -313,6 +339,27 @@ class TestSnapshot:
         assert (again.records_deleted, again.records_absent) == (0, 1)
         assert self.live(house) == {"1", "2", "3"}
 
+    @pytest.mark.parametrize(("hours", "deleted"), [(2, 1), (0, 0)])
+    def test_the_same_bytes_written_anew_confirm_what_they_lack(
+        self, house: House, files: Files, hours: int, deleted: int
+    ) -> None:
+        files.load(self.THREE, days_ago=2)
+        files.load(self.TWO, days_ago=1, mode="full")
+        for table, column in (
+            ("raw.genius_prospects", "absent_since"),
+            ("ops.sync_jobs", "completed_at"),
+        ):
+            house.rows(
+                f"UPDATE {table} SET {column} = {column} - make_interval(hours => %s)",
+                hours,
+            )
+
+        results = [files.load(self.TWO, mode="full") for _ in range(2)]
+
+        assert [each.records_deleted for each in results] == [deleted, 0]
+        assert len(self.live(house)) == 3 - deleted
+        assert results[1].notes  # nothing was done
+
     def test_what_was_observed_after_the_snapshot_lives(
         self, house: House, files: Files
     ) -> None:
@@ -322,11 +369,14 @@ class TestSnapshot:
             result = files.load(text, days_ago=1, mode="full")
             assert (result.records_deleted, result.records_absent) == (0, 0)
 
-    def test_a_bad_row_is_not_an_absence(self, house: House, files: Files) -> None:
+    @pytest.mark.parametrize("written", ["3", " 003 "])
+    def test_a_bad_row_is_not_an_absence(
+        self, house: House, files: Files, written: str
+    ) -> None:
         files.load(self.THREE, days_ago=1)
 
         for end in ("", "\n"):
-            files.load(f"{self.TWO}3,Cy,too,many{end}", mode="full")
+            files.load(f"{self.TWO}{written},Cy,too,many{end}", mode="full")
 
         assert self.live(house) == {"1", "2", "3"}
 

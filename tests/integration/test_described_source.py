@@ -1,6 +1,11 @@
 """A drafted source loads from its drafted sandbox, whichever way lists are cut."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +16,18 @@ from crm_warehouse.engine.migrations import migrate
 from crm_warehouse.source_files import load_source
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
-from tests.proof.described_source import DescribedHouse, differences, filled_by
+from tests.proof.described_source import (
+    RECORDS,
+    DescribedHouse,
+    DescribedSource,
+    differences,
+    filled_by,
+)
+from tests.proof.meddler import meddler, with_body
 from tests.proof.oracle import FILLED
 
-KEAP = Path(__file__).parents[2] / "examples" / "keap"
-SIZES = "size: 20, max_size: 20}"
+ROOT = Path(__file__).parents[2]
+KEAP = ROOT / "examples" / "keap"
 DRAFTED = (
     "paging: {style: number, page_param: page, size_param: per_page, "
     "size: 100, max_size: 100}"
@@ -38,6 +50,10 @@ STYLES = {
         {"next": "links.next"},
     ),
     "link": ("{style: link, size_param: n, ", {}),
+    "keyset": (
+        "{style: keyset, after_param: behind, after: id, size_param: n, ",
+        {"place_param": "behind"},
+    ),
 }
 CREDENTIALS = {
     "number": ("{style: basic}", ["authorization", "Basic {basic}"]),
@@ -53,22 +69,10 @@ CREDENTIALS = {
 def test_a_drafted_source_loads(
     style: str, tmp_path: Path, warehouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["new-source", "acme", "--entity", "people", "--entity", "visits"]
-    assert main([*words, "--into", str(tmp_path)]) == 0
-    decide(tmp_path, style)
-    migrate(warehouse, own=tmp_path / "migrations")
-    source = load_source(tmp_path / "sources" / "acme.yaml")
-    monkeypatch.setitem(FILLED, "acme", filled_by(source))
-    settings = Settings(
-        prospects=1,
-        sizes={"acme": 90},
-        described=(tmp_path / "sandbox.json",),
-        tokens={"acme": "anna:s3cret"},
-    )
-    with SandboxServer(settings, "acme") as sandbox:
-        house = DescribedHouse(warehouse, sandbox, source)
-        for entity in source.entities:
-            assert house.sync(entity, "full").records_created == 90
+    with opened(tmp_path, style, warehouse, monkeypatch) as house:
+        sandbox = house.sandbox
+        for entity in house.source.entities:
+            assert house.sync(entity, "full").records_created == RECORDS
         sandbox.fault("repeat_page", count=1)
         sandbox.move("people", "change", 7)
         sandbox.move("visits", "delete", 5)
@@ -82,10 +86,80 @@ def test_a_drafted_source_loads(
         linked = house.value(
             "SELECT count(*) FROM warehouse.appointments WHERE contact_id IS NOT NULL"
         )
-        assert linked == 90
+        assert linked == RECORDS
+        with meddler(house, "people") as between:
+            struck = between.strike(2, lambda _, page: with_body(page, b"<html>"))
+            between.house.sync("people", "full")
+        assert len(struck) == 1
+        assert differences(house) == {}
 
 
-def decide(folder: Path, style: str) -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong", "seen"),
+    [
+        ("next: page.next", "next: page.nxt", r"^assert 25 == 120"),
+        ("size_param: n", "size_param: per_page", r"^assert 1 >= "),
+    ],
+)
+def test_a_wrong_word_about_pages_is_seen(
+    right: str,
+    wrong: str,
+    seen: str,
+    tmp_path: Path,
+    warehouse: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where all records of the sandbox would fit on one page."""
+    most = RECORDS + 1
+    with opened(tmp_path, "cursor", warehouse, monkeypatch, most) as house:
+        source = tmp_path / "sources" / "acme.yaml"
+        source.write_text(source.read_text().replace(right, wrong))
+        house.source = replace(house.source, paging=load_source(source).paging)
+
+        with pytest.raises(AssertionError, match=seen):
+            DescribedSource().test_a_full_load_equals_the_truth(house)
+
+
+def test_sources_of_ones_own_leave_the_tests_alone() -> None:
+    """The variables are set already when a drafted test is run."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import tests.proof.described_source"],
+        cwd=ROOT,
+        env={"CRM_WAREHOUSE_SOURCES": str(KEAP / "sources"), "PYTHONPATH": "plugins"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@contextmanager
+def opened(
+    folder: Path,
+    style: str,
+    warehouse: str,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int = 20,
+) -> Iterator[DescribedHouse]:
+    """A drafted source with a sandbox of at most so many records a page."""
+    words = ["new-source", "acme", "--entity", "people", "--entity", "visits"]
+    assert main([*words, "--into", str(folder)]) == 0
+    decide(folder, style, most)
+    migrate(warehouse, own=folder / "migrations")
+    source = load_source(folder / "sources" / "acme.yaml")
+    monkeypatch.setitem(FILLED, "acme", filled_by(source))
+    settings = Settings(
+        prospects=1,
+        sizes={"acme": RECORDS},
+        described=(folder / "sandbox.json",),
+        tokens={"acme": "anna:s3cret"},
+    )
+    retry = replace(source.retry, delays=(0.01,) * 3)
+    with SandboxServer(settings, "acme") as sandbox:
+        yield DescribedHouse(warehouse, sandbox, replace(source, retry=retry))
+
+
+def decide(folder: Path, style: str, most: int) -> None:
     """What a person decides, in the source and in its sandbox."""
     source = folder / "sources" / "acme.yaml"
     paging, pages = STYLES[style]
@@ -94,7 +168,7 @@ def decide(folder: Path, style: str) -> None:
     )
     text = source.read_text()
     for old, new in (
-        (DRAFTED, f"paging: {paging}{SIZES}"),
+        (DRAFTED, f"paging: {paging}size: {most}, max_size: {most}}}"),
         ("auth: {style: bearer}", f"auth: {auth}"),
         ("    # since_param:", "    since_format: epoch\n    since_param:"),
         ("    into: contacts   #", "    into: contacts  #"),
@@ -104,7 +178,7 @@ def decide(folder: Path, style: str) -> None:
     source.write_text(text)
     path = folder / "sandbox.json"
     told = json.loads(path.read_text())
-    told["pages"] = {"style": style, "size_param": "n", "most": 20, **pages}
+    told["pages"] = {"style": style, "size_param": "n", "most": most, **pages}
     told["credentials"], told["since_param"] = credentials, "updated_since"
     path.write_text(json.dumps(told))
 

@@ -3,10 +3,16 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from leadconduit_house import real_house
+from leadconduit_house import EVENTS, real_house
 
+from crm_warehouse.engine import jobs
+from crm_warehouse.engine.job import SyncRequest
 from crm_warehouse.engine.maintenance import MaintenanceRequest, maintain
+from crm_warehouse.errors import TransientSourceError
+from crm_warehouse.source_files import as_json
+from tests.proof.house import SOURCES
 
 DAY = 86_400
 STATES = "SELECT entity_type, state FROM ops.horizons ORDER BY entity_type"
@@ -129,6 +135,29 @@ def test_a_load_that_comes_too_late_says_what_is_lost(house, crm, caplog):
     assert warning["entity_type"] == "leads"
 
 
+def test_a_job_that_goes_on_too_late_says_what_is_lost_once(house, crm, caplog):
+    house.sync("leads")
+    add(crm, 250, 0.001)
+    for _ in range(2):  # the second try comes 120 days later, the third at once
+        crm.fault("reset", path=EVENTS, after=1, count=4)
+        with pytest.raises(TransientSourceError):
+            house.sync("leads")
+        crm.clear_faults()
+        age(house, 119)
+        house.rows(
+            "UPDATE ops.sync_jobs SET window_start = now() - interval '120 days'"
+            " WHERE status = 'failed'"
+        )
+    caplog.clear()
+    assert house.sync("leads").job_id == 2
+    house.sync("leads")
+
+    [_first, entry] = house.rows(AUDIT)
+    assert entry["details"]["lost_from"].startswith(day(120))
+    assert entry["details"]["attempt"] == 2
+    assert len(said(caplog)) == 1
+
+
 def test_since_from_before_the_horizon_is_told_too(house, crm, caplog):
     house.sync("leads")
     caplog.clear()
@@ -167,6 +196,22 @@ def test_maintenance_raises_the_alarm_when_no_load_runs(house, caplog):
     assert len(house.rows(WARNINGS)) == 2
     assert len(said(caplog)) == 4
     assert all(day(83) in message and day(-7) in message for message in said(caplog))
+
+
+def test_what_came_by_another_way_says_nothing_of_the_api(house):
+    """Its definition may be another: made where the API's connection is not."""
+    house.sync("leads")
+    age(house, 85)
+    source = SOURCES["activeprospect"]
+    entity = source.entities["leads"]
+    other = SyncRequest(source, entity, source.name, "incremental", "csv")
+    with psycopg.connect(house.conninfo, autocommit=True) as conn:
+        spec = as_json(source, entity)
+        jobs.claim(conn, other, arguments={}, window_start=None, spec=spec)
+
+    assert house.rows(STATES) == [{"entity_type": "leads", "state": "alarm"}]
+    latest = "SELECT spec #>> '{source,horizon}' FROM ops.source_specs"
+    assert house.value(latest) is None
 
 
 def test_sources_without_a_horizon_are_never_late(open_house):

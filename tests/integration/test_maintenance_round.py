@@ -41,7 +41,9 @@ def test_what_it_did_is_written_down_and_audited(house: House) -> None:
     assert (run["id"], run["status"], run["whole"]) == (report.id, "success", True)
     assert (run["triggered_by"], run["dag_id"], run["run_id"]) == ("airflow", "d", "r")
     acts = {act["act"]: act for act in house.rows(ACTS, report.id)}
-    assert list(acts) == ["recover_jobs", "reprocess", "link", "retain"]
+    assert list(acts) == [
+        *("recover_jobs", "reprocess", "link", "end_imports", "retain")
+    ]
     assert (acts["link"]["found"], acts["link"]["done"]) == (waiting, waiting)
     assert (
         house.value(
@@ -82,6 +84,7 @@ def test_an_act_that_fails_keeps_no_other_from_its_work(
         "recover_jobs": None,
         "reprocess": None,
         "link": "DivisionByZero",
+        "end_imports": None,
         "retain": None,
     }
 
@@ -154,8 +157,10 @@ def test_a_round_of_one_source_is_no_whole_round(shell: Shell) -> None:
     done = shell.run("maintain", "--source", "genius")
 
     assert done.status == 0, done.err
-    acts = [(act["act"], act["source_system"]) for act in done.result["acts"]]
-    assert acts == [(act, "genius") for act in ("recover_jobs", "reprocess", "link")]
+    acts = {(act["act"], act["source_system"]) for act in done.result["acts"]}
+    assert acts == {
+        (act, "genius") for act in ("recover_jobs", "reprocess", "link", "end_imports")
+    }
     assert shell.rows("SELECT whole FROM ops.maintenance_runs") == [(False,)]
     with psycopg.connect(shell.conninfo) as conn:
         asked = conn.execute(due.is_due(), due.values(["genius"], []))

@@ -1,10 +1,12 @@
-"""A deal whose first contact was erased: the source still lists it, nothing differs."""
+"""What names an erased record, or is part of it: the source has it, nothing differs."""
 
 import psycopg
+from leadconduit_house import real_house
 from reconciling import run
 from test_hubspot_states import house, small
 
 from crm_warehouse.engine.erasure import Request, erase
+from include.sandbox.server import SandboxServer
 from tests.proof.house import House
 
 __all__ = ["house", "small"]
@@ -33,3 +35,24 @@ def test_an_erased_contact_is_no_difference(house: House) -> None:
         deal["lead"],
     )
     assert primary == others[0]
+
+
+def test_a_step_of_an_erased_lead_is_no_difference(
+    warehouse: str, sandbox: SandboxServer
+) -> None:
+    house = real_house(warehouse, sandbox.crm("activeprospect"))
+    house.sync("leads")
+    steps = house.sandbox.events()
+    lead = steps[0]["lead_source_id"]
+    request = Request(
+        house.source.entities["leads"], "activeprospect", [lead], "request", "cli"
+    )
+    with psycopg.connect(house.conninfo) as conn:
+        erase(conn, request)
+    house.sync("events")
+
+    found = run(house, "events")
+
+    assert (found.verdict, found.by_reason) == ("equal", {})
+    others = [row for row in steps if row["lead_source_id"] != lead]
+    assert house.value("SELECT count(*) FROM warehouse.lead_events") == len(others)

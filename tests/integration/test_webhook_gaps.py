@@ -155,6 +155,7 @@ class TestLost:
         values = {
             **{"source_system": "hubspot", "entity_type": "contacts"},
             **{"tolerance": 0.0, "created": r"\.creation$", "deleted": r"\.deletion$"},
+            "changed": r"\.propertyChange$",
         }
         measure = query("measure_webhooks", table=sql.Identifier("contacts"))
         with psycopg.connect(house.conninfo, autocommit=True) as conn:
@@ -197,6 +198,31 @@ class TestLost:
         house.sandbox.move("contacts", "change", 30)
         house.sync("contacts")
 
+        assert full_loads(heal(house)) == []
+        assert gaps(house) == []
+
+    def test_changes_of_an_outage_are_missed(self, house: House) -> None:
+        """No event comes in all its time; those of the days before tell of them."""
+        for _ in range(3):
+            announce(house, "change", house.sandbox.move("contacts", "change", 4))
+            house.merge_webhooks()
+            heal(house)
+        house.sandbox.move("contacts", "change", 7)
+        house.sync("contacts")
+
+        assert full_loads(heal(house)) == ["contacts"]
+        assert gaps(house) == [("contacts", 0, 7, 0)]
+
+    def test_what_waits_is_not_missed(self, house: House) -> None:
+        announce(house, "change", house.sandbox.move("contacts", "change", 20))
+        house.merge_webhooks()
+        heal(house)
+        announce(house, "change", house.sandbox.move("contacts", "change", 5))
+        announce(house, "create", house.sandbox.move("contacts", "create", 5))
+        house.sync("contacts")
+
+        assert full_loads(heal(house)) == []
+        house.merge_webhooks()
         assert full_loads(heal(house)) == []
         assert gaps(house) == []
 

@@ -21,6 +21,11 @@ PROOFS: tuple[tuple[str, ...], ...] = (
     ("scale",),
     ("database",),
     ("csv_file",),
+    ("receiver_rate",),
+    ("receiver_overload",),
+    ("receiver_deaths",),
+    ("receiver_ledger", "--events", "1000000"),
+    ("webhook_latency",),
     ("mutants",),
 )
 

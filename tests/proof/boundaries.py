@@ -17,7 +17,7 @@ from typing import Literal
 from tests.proof import account
 from tests.proof.account import Account
 from tests.proof.command import CommandLine
-from tests.proof.commit_proxy import Side
+from tests.proof.commit_proxy import CommitProxy, Side
 from tests.proof.report import Report
 from tests.proof.small_chunks import ONE_CHUNK_REQUESTS
 from tests.proof.stage import DONE, KINDS, Kind, Stage, open_stage
@@ -140,7 +140,7 @@ def _until_struck(
         What went wrong with it.
     """
     with line.start(*kind.words) as process:
-        if not _reached(stage, process):
+        if not reached(stage.proxy, process):
             return [f"the place was not reached: {process.communicate()[1]}"]
         if victim == "process":
             process.kill()
@@ -158,11 +158,12 @@ def _until_struck(
     return []
 
 
-def _reached(stage: Stage, process: subprocess.Popen[str]) -> bool:
+def reached(proxy: CommitProxy, process: subprocess.Popen[str]) -> bool:
+    """Wait for a process at the place where the proxy holds it; False: it ended."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not stage.proxy.struck.wait(0.05):
+    while not proxy.struck.wait(0.05):
         if process.poll() is not None or time.monotonic() > deadline:
-            return stage.proxy.struck.is_set()
+            return proxy.struck.is_set()
     return True
 
 

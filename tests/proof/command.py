@@ -5,16 +5,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import DEFAULT_TOKENS
+from tests.proof.connection import postgres_connection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,36 +27,36 @@ class CommandLine:
         sandbox: The CRMs.
         sources: Folder of source files.
         module: What is run; another one that ends in ``crm_warehouse``'s own.
+        connections: Further ones by their ids, or others than those of the CRMs.
     """
 
     conninfo: str
     sandbox: SandboxServer
     sources: Path
     module: str = "crm_warehouse"
+    connections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         """Variables of the contract, and nothing of this process's own."""
-        to = conninfo_to_dict(self.conninfo)
-        warehouse = {
-            "conn_type": "postgres",
-            "host": to["host"],
-            "port": int(str(to["port"])),
-            "login": to["user"],
-            "password": to["password"],
-            "schema": to["dbname"],
-        }
         crms = [self.sandbox.crm(name) for name in DEFAULT_TOKENS]
+        connections = {
+            "crm_warehouse": postgres_connection(self.conninfo),
+            **{
+                f"{crm.system}_default": {
+                    "conn_type": "http", "host": crm.base_url, "password": crm.token
+                }
+                for crm in crms
+            },
+            **self.connections,
+        }  # fmt: skip
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "plugins"),
             "CRM_WAREHOUSE_ENV": "dev",
             "CRM_WAREHOUSE_SOURCES": str(self.sources),
-            "AIRFLOW_CONN_CRM_WAREHOUSE": json.dumps(warehouse),
             **{
-                f"AIRFLOW_CONN_{crm.system.upper()}_DEFAULT": json.dumps(
-                    {"conn_type": "http", "host": crm.base_url, "password": crm.token}
-                )
-                for crm in crms
+                f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
+                for name, connection in connections.items()
             },
         }
 

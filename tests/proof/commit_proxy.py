@@ -51,13 +51,27 @@ class CommitProxy(FaultProxy):
         self.began = threading.Event()
         self.struck = threading.Event()
         self._at: tuple[int, Side] | None = None
+        self._only = ""
         self._released = asyncio.Event()
 
     def watch(
-        self, application: str, at: int | None = None, side: Side = "before"
+        self,
+        application: str,
+        at: int | None = None,
+        side: Side = "before",
+        *,
+        only: str = "",
     ) -> None:
-        """Count anew, and hold the session at commit ``at``, from 1; None: nowhere."""
+        """Count anew, and hold the session at commit ``at``, from 1; None: nowhere.
+
+        Args:
+            application: ``application_name`` of the sessions that count.
+            at: Number of the commit.
+            side: Side of it.
+            only: What a commit holds that counts.
+        """
         self.application = application
+        self._only = only
         self.commits = []
         self.began.clear()
         self.struck.clear()
@@ -77,7 +91,9 @@ class CommitProxy(FaultProxy):
         if self.struck.is_set():
             return None
         self.commits.append(commit)
-        return len(self.commits)
+        if self._only not in commit:
+            return None
+        return sum(self._only in each for each in self.commits)
 
     def is_due(self, number: int | None, side: Side) -> bool:
         """Whether this is where the session is to be held."""

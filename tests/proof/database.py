@@ -21,10 +21,10 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.conninfo import conninfo_to_dict
 
 from include.local_stack.postgres import Postgres
 from include.sandbox.genius.database import GeniusDatabase
+from tests.proof.connection import postgres_connection
 from tests.proof.mariadb import LEFT_OUT, MariaDb, is_installed
 from tests.proof.report import Report
 from tests.proof.scale import Cost, cpu_of, measure
@@ -162,17 +162,9 @@ class Load:
         return [*command, "--entity", "prospects", "--via", "database", "--mode", mode]
 
     def _environment(self) -> dict[str, str]:
-        to = conninfo_to_dict(self._to)
         source = self._source
         connections = {
-            "CRM_WAREHOUSE": {
-                "conn_type": "postgres",
-                "host": to["host"],
-                "port": int(str(to["port"])),
-                "login": to["user"],
-                "password": to["password"],
-                "schema": to["dbname"],
-            },
+            "CRM_WAREHOUSE": postgres_connection(self._to),
             "GENIUS_DATABASE": {
                 "conn_type": "mysql",
                 "host": "127.0.0.1",

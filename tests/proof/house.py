@@ -7,18 +7,20 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from crm_warehouse.clients.auth import basic_token
 from crm_warehouse.clients.registry import build_client
 from crm_warehouse.csv_files.file import look_at
 from crm_warehouse.engine.file_imports import opener
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.sync import run_sync
 from crm_warehouse.engine.webhooks import merge_webhooks
-from crm_warehouse.source_files import default_directory, load_sources
+from crm_warehouse.source_files import load_sources
 from crm_warehouse.spec import Source
 from include.sandbox.crm import Crm
 from include.sandbox.server import SandboxServer
 
-SOURCES = load_sources(default_directory())
+#: The repository's, whichever folder the variable names for sources of one's own.
+SOURCES = load_sources(Path(__file__).parents[2] / "include" / "sources")
 GENIUS = SOURCES["genius"]
 
 
@@ -88,14 +90,18 @@ class House:
             open_client=self.open_client,
         )
 
+    @property
+    def base_url(self) -> str:
+        """Where the source is asked."""
+        return self.sandbox.base_url
+
     def open_client(self, gate: Any) -> Any:
-        """Client of the sandbox."""
-        return build_client(
-            self.source,
-            base_url=self.sandbox.base_url,
-            token=self.sandbox.token,
-            gate=gate,
-        )
+        """Client of the sandbox, which shows the token as the source's file says."""
+        token = self.sandbox.token
+        if self.source.auth.style == "basic":
+            login, _, password = token.rpartition(":")
+            token = basic_token(login, password)
+        return build_client(self.source, base_url=self.base_url, token=token, gate=gate)
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of a query."""

@@ -23,7 +23,7 @@ from include.sandbox.settings import Settings
 from tests.proof import account
 from tests.proof.report import Report, folder
 from tests.proof.small_chunks import ONE_CHUNK_REQUESTS, PAGE_RECORDS
-from tests.proof.stage import DONE, KINDS, Kind, Stage, open_stage
+from tests.proof.stage import DONE, KINDS, Kind, Stage, delivered, open_stage
 
 RECORDS = 2_000
 CONTACTS = 1_000
@@ -96,7 +96,7 @@ def _before_webhooks(stage: Stage, conninfo: str) -> Expected:
     # Not contacts: deals change with them, without an event of their own. One deletion
     # only: more than a fifth of all within a day is what a guard stops.
     expected = _move(stage, "hubspot", "deals", 120, deleted=1)
-    stage.wait_delivered()
+    delivered(stage.sandbox.crm("hubspot"))
     return expected
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
-from crm_warehouse.clients.registry import build_client
 from tests.proof.house import House
 from tests.unit.clients.scripted_server import Reply, Request, ScriptedServer
 
@@ -22,11 +20,9 @@ MAIN = {
     "marketsharp": "contacts",
     "activeprospect": "leads",
 }
-_PASSED_ON = (
-    *("Accept", "Authorization", "Content-Type"),
-    *("X-API-Key", "X-Keap-API-Key"),
-)
-_PASSED_BACK = ("Content-Type", "Date", "Retry-After")
+#: What belongs to a connection, not to a request; the length is the HTTP library's.
+_NOT_PASSED_ON = frozenset(("accept-encoding", "connection", "content-length"))
+_PASSED_BACK = ("Content-Type", "Date", "Link", "Retry-After")
 
 
 class Meddler:
@@ -35,6 +31,7 @@ class Meddler:
     Args:
         house: The house whose CRM is stood in front of.
         server: Takes the requests.
+        main: Its entity with the most to go wrong; None: that of :data:`MAIN`.
 
     Attributes:
         house: Asks this server instead of the CRM.
@@ -42,7 +39,9 @@ class Meddler:
         lists: Paths at which the main entity's pages are asked for.
     """
 
-    def __init__(self, house: House, server: ScriptedServer) -> None:
+    def __init__(
+        self, house: House, server: ScriptedServer, main: str | None = None
+    ) -> None:
         self.meddling: Meddling | None = None
         self._server = server
         self._http = requests.Session()
@@ -54,7 +53,7 @@ class Meddler:
         self._root = parts.path
         base_url = f"http://127.0.0.1:{server.port}{parts.path}"
         self.house = _MeddledHouse(house, base_url)
-        entity = house.source.entities[MAIN[system]]
+        entity = house.source.entities[main or MAIN[system]]
         self.lists = {entity.path, entity.endpoints.get("search")}
 
     @property
@@ -99,7 +98,11 @@ class Meddler:
             "POST" if request.body else "GET",
             self._crm + request.target,
             data=request.body or None,
-            headers={k: v for k, v in request.headers.items() if k in _PASSED_ON},
+            headers={
+                name: text
+                for name, text in request.headers.items()
+                if name.lower() not in _NOT_PASSED_ON
+            },
             timeout=60,
         )
         headers = {k: answer.headers[k] for k in _PASSED_BACK if k in answer.headers}
@@ -115,20 +118,16 @@ class _MeddledHouse(House):
         super().__init__(house.conninfo, house.sandbox, source)
         self._base_url = base_url
 
-    def open_client(self, gate: Any) -> Any:
-        return build_client(
-            self.source,
-            base_url=self._base_url,
-            token=self.sandbox.token,
-            gate=gate,
-        )
+    @property
+    def base_url(self) -> str:
+        return self._base_url
 
 
 @contextmanager
-def meddler(house: House) -> Iterator[Meddler]:
-    """A meddler at work in front of the house's CRM."""
+def meddler(house: House, main: str | None = None) -> Iterator[Meddler]:
+    """A meddler at work in front of the house's CRM; see :class:`Meddler`."""
     server = ScriptedServer()
-    between = Meddler(house, server)
+    between = Meddler(house, server, main)
     server.run(between.answer)
     with server.serving():
         yield between

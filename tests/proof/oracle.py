@@ -50,7 +50,8 @@ LINKS = {
     "leads": ("lead_contacts", "lead_source_id"),
     "companies": ("company_contacts", "company_source_id"),
 }
-_ABOUT = frozenset({"expect", "defect", "null_fields", "warnings", "reason", "field"})
+#: What a line of the truth says besides columns.
+ABOUT = frozenset({"expect", "defect", "null_fields", "warnings", "reason", "field"})
 _LINKS = "links"
 
 Source = SandboxServer | Crm
@@ -96,7 +97,7 @@ def truth_rows(source: Source, entity: str, into: str) -> list[dict[str, Any]]:
     own = tables_of(source.system, entity)[0]
     lines = source.truth(entity, None if into == own else into)
     return [
-        {key: _value(key, value) for key, value in line.items() if key not in _ABOUT}
+        {key: _value(key, value) for key, value in line.items() if key not in ABOUT}
         for line in lines
         if line["expect"] == "keep"
     ]

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from psycopg.conninfo import conninfo_to_dict
-
 from include.local_stack.ports import HOST
-from tests.proof.hubspot_sender import PUBLIC_URL, SECRET, Answer, call
+from tests.proof.connection import postgres_connection
+from tests.proof.hubspot_sender import PUBLIC_URL, SECRET, Answer, call, deliver
 
 ROOT = Path(__file__).parents[2]
 HUBSPOT = {"webhook_secrets": [SECRET], "public_url": PUBLIC_URL}
@@ -25,20 +24,11 @@ _PATIENCE_SECONDS = 120.0
 
 def environment(conninfo: str, hubspot: dict[str, Any] | None) -> dict[str, str]:
     """Variables of a receiver on that database; ``hubspot`` is its extra."""
-    parts = conninfo_to_dict(conninfo)
-    warehouse = {
-        "conn_type": "postgres",
-        "host": parts["host"],
-        "port": int(str(parts["port"])),
-        "login": parts["user"],
-        "password": parts["password"],
-        "schema": parts["dbname"],
-    }
     env = {
         "PATH": os.environ["PATH"],
         "CRM_WAREHOUSE_ENV": "dev",
         "CRM_WAREHOUSE_CONNECTIONS": "/nowhere/connections.sealed",
-        "AIRFLOW_CONN_CRM_WAREHOUSE": json.dumps(warehouse),
+        "AIRFLOW_CONN_CRM_WAREHOUSE": json.dumps(postgres_connection(conninfo)),
     }
     if hubspot is not None:
         connection = {"conn_type": "hubspot", "password": "unused", "extra": hubspot}
@@ -46,10 +36,27 @@ def environment(conninfo: str, hubspot: dict[str, Any] | None) -> dict[str, str]
     return env
 
 
-class Receiver:
-    """One receiver; its context ends with no process left."""
+def gunicorn(door: int, application: str = "webhook_receiver.wsgi:app") -> list[str]:
+    """Command that serves an application as the contract does, on an open socket."""
+    settings = ["-c", "webhook_receiver/gunicorn.conf.py"]
+    return [str(_GUNICORN), "--bind", f"fd://{door}", *settings, application]
 
-    def __init__(self, env: dict[str, str], log: Path) -> None:
+
+class Receiver:
+    """One receiver; its context ends with no process left.
+
+    Args:
+        env: Its variables.
+        log: Where its lines go.
+        command: From the number of an open socket to the command that serves there.
+    """
+
+    def __init__(
+        self,
+        env: dict[str, str],
+        log: Path,
+        command: Callable[[int], list[str]] = gunicorn,
+    ) -> None:
         self._log = log
         # Bound here and handed over, so that nobody else's receiver can get the port
         # in between, and answer in its place.
@@ -57,11 +64,7 @@ class Receiver:
             door.bind((HOST, 0))
             self.port: int = door.getsockname()[1]
             self.process = subprocess.Popen(
-                [
-                    *(str(_GUNICORN), "--bind", f"fd://{door.fileno()}"),
-                    *("-c", "webhook_receiver/gunicorn.conf.py"),
-                    "webhook_receiver.wsgi:app",
-                ],
+                command(door.fileno()),
                 cwd=ROOT,
                 env=env,
                 pass_fds=[door.fileno()],
@@ -85,6 +88,13 @@ class Receiver:
     def log(self) -> str:
         return self._log.read_text("utf-8")
 
+    def workers(self) -> list[int]:
+        """Process ids of those that serve."""
+        pid = self.process.pid
+        return [
+            int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+
     def get(self, path: str, **headers: str) -> Answer:
         return call(self.port, "GET", path, headers)
 
@@ -100,6 +110,19 @@ class Receiver:
                 pass  # not yet listening
             time.sleep(0.05)
         raise AssertionError(f"{path} is never {status}:\n{self.log}")
+
+    def wait_until_it_takes(self) -> None:
+        """Until a delivery is taken: also for a server without our paths."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log
+            try:
+                if deliver(self.port).status == 200:
+                    return
+            except OSError:
+                pass  # not yet listening
+            time.sleep(0.05)
+        raise AssertionError(f"no delivery is ever taken:\n{self.log}")
 
     def wait_end(self) -> int:
         """Until it ends by itself; its exit status."""

@@ -54,7 +54,7 @@ class Cost:
 
 def measure(server: Postgres, command: list[str], env: dict[str, str]) -> Cost:
     """Run a command to its good end and count what it and PostgreSQL used."""
-    before, began = _server_cpu(server), time.monotonic()
+    before, began = server_cpu(server), time.monotonic()
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -71,7 +71,7 @@ def measure(server: Postgres, command: list[str], env: dict[str, str]) -> Cost:
     wall = time.monotonic() - began
     return Cost(
         usage.ru_utime + usage.ru_stime,
-        _server_cpu(server) - before,
+        server_cpu(server) - before,
         wall,
         memory / 1024,
     )
@@ -86,7 +86,7 @@ def _high_water(status: Path) -> int:
     return next((int(x.split()[1]) for x in lines if x.startswith("VmHWM")), 0)
 
 
-def _server_cpu(server: Postgres) -> float:
+def server_cpu(server: Postgres) -> float:
     """CPU seconds of the postmaster, its children, and those that have ended."""
     total = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -7,7 +7,7 @@ the product is another: the numbers below are set before its own ``__main__`` ru
 import runpy
 from typing import Any
 
-from crm_warehouse.engine import read_ahead, reading, replay, webhooks
+from crm_warehouse.engine import carried, read_ahead, reading, replay, webhooks
 
 #: Records of a chunk, and of a batch of a replay.
 CHUNK_RECORDS = 100
@@ -30,6 +30,7 @@ def make_small() -> None:
     _set(replay, "CHUNK_RECORDS", CHUNK_RECORDS)
     _set(read_ahead, "PAGES_AHEAD", PAGES_AHEAD)
     _set(webhooks, "_BATCH", EVENTS)
+    _set(carried, "_BATCH", EVENTS)
 
 
 def _set(module: Any, name: str, value: float) -> None:

@@ -26,6 +26,7 @@ from tests.proof.command import CommandLine, Ended, generous_sources
 from tests.proof.commit_proxy import CommitProxy
 from tests.proof.house import SOURCES
 from tests.proof.hubspot_sender import PATH, PUBLIC_URL, SECRET
+from tests.proof.inbox_door import InboxDoor
 from tests.proof.oracle import compare_all
 from tests.proof.receiver_process import HUBSPOT, Receiver, started
 from tests.proof.small_chunks import PAGE_RECORDS
@@ -120,13 +121,13 @@ class Stage:
         self.sandbox.crm("hubspot").admin("POST", "/webhooks", call)
         return receiver
 
-    def wait_delivered(self) -> None:
-        """Until the receiver has taken everything that HubSpot announced."""
-        deadline = time.monotonic() + _DELIVERED_SECONDS
-        hubspot = self.sandbox.crm("hubspot")
-        while hubspot.admin("GET", "/webhooks")["queued"]:
-            assert time.monotonic() < deadline, "webhooks are not taken"
-            time.sleep(0.02)
+
+def delivered(crm: Crm) -> None:
+    """Until everything that a CRM announced has been taken."""
+    deadline = time.monotonic() + _DELIVERED_SECONDS
+    while crm.admin("GET", "/webhooks")["queued"]:
+        assert time.monotonic() < deadline, "webhooks are not taken"
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,20 @@ def _announced(stage: Stage, conninfo: str) -> None:
             hubspot.move(entity, "create", 8)
         # Not contacts: deals change with them, without an event of their own.
         hubspot.move("deals", "delete", DELETED)
-        stage.wait_delivered()
+        delivered(hubspot)
     hubspot.admin("DELETE", "/webhooks")
+
+
+def _delivered(stage: Stage, conninfo: str) -> None:
+    crm = stage.sandbox.crm("activeprospect")
+    stage.load(conninfo, "activeprospect", "leads")
+    with InboxDoor(conninfo) as door:
+        call = {"target": door.url, "secret": SECRET, "duplicates": 0.2, "bad": 0.1}
+        crm.admin("POST", "/webhooks", call)
+        crm.move("leads", "change", 80)
+        crm.move("leads", "create", 20)
+        delivered(crm)
+    crm.admin("DELETE", "/webhooks")
 
 
 def _hubspot_changed(stage: Stage, conninfo: str) -> None:
@@ -266,6 +279,12 @@ KINDS = (
         ("webhooks", "merge", "--source", "hubspot"),
         ("contacts", "deals"),
         prepare=_announced,
+    ),
+    Kind(
+        *("deliveries", "activeprospect", "crm_warehouse activeprospect webhooks"),
+        ("webhooks", "merge", "--source", "activeprospect"),
+        ("leads",),
+        prepare=_delivered,
     ),
     _of("hubspot", "contacts", "incremental"),
     _of("marketsharp", "contacts", "full"),

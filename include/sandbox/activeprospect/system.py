@@ -19,6 +19,8 @@ from include.sandbox.activeprospect import leadconduit
 from include.sandbox.activeprospect import records as entities
 from include.sandbox.activeprospect.ids import object_id
 from include.sandbox.activeprospect.leadconduit import LeadConduit
+from include.sandbox.activeprospect.table import LeadTable
+from include.sandbox.activeprospect.webhooks import Webhooks
 from include.sandbox.entity_api import EntityApi
 from include.sandbox.errors import BadRequestError
 from include.sandbox.faults import Fault
@@ -41,6 +43,7 @@ class ActiveProspect(EntityApi):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._token = settings.tokens[self.name].encode()
+        self._webhooks = Webhooks(f"{settings.seed}/{self.name}")
 
     @cached_property
     def leadconduit(self) -> LeadConduit:
@@ -50,12 +53,13 @@ class ActiveProspect(EntityApi):
     def build_tables(self) -> Iterable[Table]:
         """Leads as many as asked, and the events of each."""
         options = self.settings
-        seed, leads = options.seed, options.size(self.name)
-        for blueprint, count in (
-            (known_keys.of_leads(seed, entities.leads(seed)), leads),
-            (entities.events(), leads * entities.EVENTS_OF_A_LEAD),
-        ):
-            yield Table(blueprint, f"{seed}/{self.name}", count, options.dirty)
+        count, seed = options.size(self.name), f"{options.seed}/{self.name}"
+        blueprint = known_keys.of_leads(options.seed, entities.leads(options.seed))
+        leads = LeadTable(blueprint, seed, count, options.dirty)
+        leads.listeners.append(self._webhooks.note)
+        yield leads
+        steps = count * entities.EVENTS_OF_A_LEAD
+        yield Table(entities.events(), seed, steps, options.dirty)
 
     def is_authorized(self, request: Request) -> bool:
         """Whether the token is the sandbox's; for the real service, as password."""
@@ -88,14 +92,26 @@ class ActiveProspect(EntityApi):
     def own_call(
         self, method: str, steps: list[str], call: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """Admin calls about the real service."""
+        """Admin calls about deliveries, and about the real service."""
         match method, steps:
+            case "POST", ["webhooks"]:
+                self._webhooks.subscribe(call)
+                return self._webhooks.state()
+            case "DELETE", ["webhooks"]:
+                self._webhooks.end()
+                return self._webhooks.state()
+            case "GET", ["webhooks"]:
+                return self._webhooks.state()
             case "GET", ["leadconduit", "truth"]:
                 return {"events": self.leadconduit.truth()}
             case "POST", ["leadconduit", "late"]:
                 keys = leadconduit.late(self.table("leads"), self.clock, call)
                 return {"ids": [object_id(key) for key in keys]}
         return None
+
+    def close(self) -> None:
+        """End the deliveries."""
+        self._webhooks.end()
 
     def set_option(self, name: str, value: Any) -> None:
         """Set after how many days the real service forgets; null: never.

@@ -14,7 +14,7 @@ from include.sandbox.errors import BadRequestError, UnknownPathError
 from include.sandbox.faults import Fault
 from include.sandbox.marketsharp.attacks import attack
 from include.sandbox.marketsharp.odata_filter import Row, parse_filter, sort_key
-from include.sandbox.marketsharp.odata_sets import SETS, Tables
+from include.sandbox.marketsharp.odata_sets import SETS, Tables, records_of
 from include.sandbox.messages import Answer, Request
 from include.sandbox.parameters import whole_number
 
@@ -76,6 +76,9 @@ class ODataService:
         """
         if name not in SETS:
             return problem(404, "Resource not found for the segment")
+        kinds = {fault.kind for fault in faults}
+        if "loop" in kinds:
+            query = {key: each for key, each in query.items() if key != "$filter"}
         try:
             rows, total = self._page(name, query, tables)
         except BadRequestError as error:
@@ -83,6 +86,8 @@ class ODataService:
         for fault in faults:
             rows, total = _suffer(fault, rows, total, self._shown.get(name, rows))
         self._shown[name] = rows
+        if "page_shift" in kinds:
+            self._delete_first(name, rows, tables)
         counted = query.get("$inlinecount") == "allpages"
         body = _feed(name, rows, total if counted else None)
         for fault in faults:
@@ -116,18 +121,22 @@ class ODataService:
         self._sorted[name, order] = editions, rows
         return rows
 
+    def _delete_first(self, name: str, shown: list[Row], tables: Tables) -> None:
+        """Delete the first record shown: it is inactive from now on, and goes last."""
+        first = next((row for row in shown if row.get("isActive")), None)
+        table = tables.get(SETS[name].table)
+        if first is None or table is None:
+            return
+        rows = list(SETS[name].rows(tables))
+        table.remove(records_of(table)[rows.index(first)], self._clock.now())
+
     def truth(self, name: str, tables: Tables) -> list[dict[str, Any]]:
-        """What the warehouse must hold of a set, its inactive rows left out."""
+        """What must become of the rows of a set, its inactive ones left out."""
         if name not in SETS:
             raise UnknownPathError(
                 f"no entity set {name!r}; there are {', '.join(SETS)}"
             )
-        entity_set = SETS[name]
-        return [
-            {"source_id": str(row[entity_set.key]), **entity_set.truth(row)}
-            for row in entity_set.rows(tables)
-            if row.get("isActive", True)
-        ]
+        return list(SETS[name].truth_lines(tables))
 
 
 def _suffer(
@@ -194,4 +203,7 @@ def _property(name: str, value: Any) -> str:
             return f'<d:{name} m:type="Edm.DateTime">{value}</d:{name}>'
         case "":
             return f"<d:{name}></d:{name}>"
+        case list():
+            inner = "".join(f"<d:element>{escape(each)}</d:element>" for each in value)
+            return f'<d:{name} m:type="Collection(Edm.String)">{inner}</d:{name}>'
     return f"<d:{name}>{escape(str(value), quote=False)}</d:{name}>"

@@ -5,9 +5,11 @@ address are rows of their own, an appointment belongs to every second lead. What
 deleted there is inactive here, in the sets that say so.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -16,6 +18,7 @@ from include.sandbox.clock import iso, parse_moment
 from include.sandbox.marketsharp.odata_filter import Row
 from include.sandbox.records import Fields, Record
 from include.sandbox.table import Table
+from include.sandbox.truth import truth_line
 
 #: Zone of the times, which name none.
 ZONE = ZoneInfo("America/New_York")
@@ -24,6 +27,8 @@ _COMPANY = 4711
 _STATUSES = ("New", "Set", "Issued", "Demo No Sale", "Sold")
 _REASONS = ("Sold", "No Sale", "Reset", "Not Home")
 _EMPLOYEES = 40
+#: What records with a certain defect have besides.
+_STRANGE = ("RoofPitch", "Tag")
 
 Tables = dict[str, Table]
 
@@ -36,11 +41,25 @@ class EntitySet:
         key: Property of its ids.
         rows: Its rows, in any order.
         truth: What the warehouse must hold of a row.
+        table: Whose records have one row each, in the order of :func:`records_of`;
+            empty: it is no table's.
     """
 
     key: str
     rows: Callable[[Tables], Iterator[Row]]
     truth: Callable[[Row], Fields]
+    table: str = ""
+
+    def truth_lines(self, tables: Tables) -> Iterator[Fields]:
+        """What must become of its rows, the inactive ones left out."""
+        table = tables.get(self.table)
+        known = table.blueprint.defects if table else {}
+        records = records_of(table) if table else itertools.repeat(None)
+        for row, record in zip(self.rows(tables), records, strict=table is not None):
+            if row.get("isActive", True):
+                source_id = str(row[self.key]) if row[self.key] else None
+                defect = record.defect if record else None
+                yield truth_line(source_id, defect, known, partial(self.truth, row))
 
 
 def uuid_of(entity: str, number: object) -> UUID:
@@ -56,36 +75,50 @@ def local(moment: datetime | None) -> str | None:
 
 
 def instant(text: str | None) -> str | None:
-    """The instant that is meant; of two the first."""
-    if text is None:
+    """The instant that is meant, of two the first; None: none is."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
         return None
-    return iso(datetime.fromisoformat(text).replace(tzinfo=ZONE))
+    return iso(moment.replace(tzinfo=ZONE))
+
+
+def records_of(table: Table) -> tuple[Record, ...]:
+    """Its records, deleted ones behind the others."""
+    return (*table.live.values(), *table.graves.values())
 
 
 def _all(table: Table) -> Iterator[tuple[Record, Fields, Row]]:
     """Records, deleted ones too; with their times and whether they are active."""
-    for record in (*table.live.values(), *table.graves.values()):
+    for record in records_of(table):
         fields = table.blueprint.parse(record.body)
         changed = table.deleted.get(record.key)
         if changed is None:
             changed = parse_moment(fields.get("ModifiedDate"))
-        created = local(parse_moment(fields.get("CreatedDate")))
+        created = fields.get("CreatedDate")
         yield (
             record,
             fields,
             {
-                "createdDate": created,
+                # One that is bad is bad here, too.
+                "createdDate": local(parse_moment(created)) or created,
                 "lastUpdate": local(changed),
                 "isActive": record.key in table.live,
+                **{name: fields[name] for name in _STRANGE if name in fields},
             },
         )
+
+
+def _own_id(entity: str, record: Record, fields: Fields) -> UUID | None:
+    """Id of a record, where it has one."""
+    return uuid_of(entity, record.key) if fields.get("ID") else None
 
 
 def _contacts(tables: Tables) -> Iterator[Row]:
     for record, fields, common in _all(tables["contacts"]):
         yield {
             "companyId": _COMPANY,
-            "id": uuid_of("contacts", record.key),
+            "id": _own_id("contacts", record, fields),
             "firstName": fields.get("FirstName"),
             "lastName": fields.get("LastName"),
             "middleInitial": None,
@@ -131,7 +164,7 @@ def _inquiries(tables: Tables) -> Iterator[Row]:
     for record, fields, common in _all(tables["leads"]):
         contact, source = fields.get("ContactID"), fields.get("Source")
         yield {
-            "id": uuid_of("leads", record.key),
+            "id": _own_id("leads", record, fields),
             "contactId": uuid_of("contacts", contact) if contact else None,
             "description": None,
             "inquirySourcePrimaryId": uuid_of("sources", source) if source else None,
@@ -165,7 +198,7 @@ def _jobs(tables: Tables) -> Iterator[Row]:
     for record, fields, common in _all(tables["jobs"]):
         contact, lead = fields.get("ContactID"), fields.get("LeadID")
         yield {
-            "id": uuid_of("jobs", record.key),
+            "id": _own_id("jobs", record, fields),
             "contactId": uuid_of("contacts", contact) if contact else None,
             "inquiryId": uuid_of("leads", lead) if lead else None,
             "number": fields.get("Number"),
@@ -183,7 +216,7 @@ def _activities(tables: Tables) -> Iterator[Row]:
     for record, fields, common in _all(tables["activities"]):
         contact = fields.get("ContactID")
         yield {
-            "id": uuid_of("activities", record.key),
+            "id": _own_id("activities", record, fields),
             "contactId": uuid_of("contacts", contact) if contact else None,
             "name": fields.get("Subject"),
             "type": fields.get("Type"),
@@ -255,6 +288,7 @@ SETS: dict[str, EntitySet] = {
             first_name="firstName", last_name="lastName", email="email1",
             address_source_id="primaryAddressId", **_TIMES,
         ),
+        table="contacts",
     ),
     "ContactPhones": EntitySet("contactId", _phones, _phone_truth),
     "Addresses": EntitySet(
@@ -273,6 +307,7 @@ SETS: dict[str, EntitySet] = {
             status="inquiryStatusId", lead_source="inquirySourcePrimaryId",
             notes="note", **_TIMES,
         ),
+        table="leads",
     ),
     "Appointments": EntitySet(
         "id",
@@ -291,6 +326,7 @@ SETS: dict[str, EntitySet] = {
             status="status", type="type", started_at="startDate",
             completed_at="completedDate", notes="note", **_TIMES,
         ),
+        table="jobs",
     ),
     "Activities": EntitySet(
         "id",
@@ -299,6 +335,7 @@ SETS: dict[str, EntitySet] = {
             contact_source_id="contactId", type="type", subject="name",
             due_at="dueDate", completed_at="completedDate", notes="notes", **_TIMES,
         ),
+        table="activities",
     ),
     "Employees": EntitySet("id", _employees, _truth(name="name")),
     "InquiryStatuses": EntitySet("id", _statuses, _truth(name="name", stage="id")),

@@ -6,9 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from crm_warehouse.cli.words import hint
-from crm_warehouse.engine.job import parse_override, parse_since
+from crm_warehouse.engine.job import parse_moment, parse_override, parse_since
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.spec import Guard
+
+_LONGEST_SENTENCE = 200
 
 
 def one_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -28,6 +30,14 @@ def moment(text: str) -> datetime:
     """ISO 8601 date or time as an aware moment; without an offset it is UTC."""
     try:
         return parse_since(text)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def any_moment(text: str) -> datetime:
+    """The same, past or to come."""
+    try:
+        return parse_moment(text)
     except ConfigurationError as error:
         raise ArgumentTypeError(str(error)) from None
 
@@ -64,3 +74,13 @@ def existing_file(text: str) -> Path:
     if not path.is_file():
         raise ArgumentTypeError(f"there is no file {text}")
     return path
+
+
+def sentence(text: str) -> str:
+    """A reason in one line, as it is kept."""
+    said = text.strip()
+    if not said or len(said) > _LONGEST_SENTENCE or not said.isprintable():
+        raise ArgumentTypeError(
+            f"write one line of 1 to {_LONGEST_SENTENCE} characters that says why"
+        )
+    return said

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm_warehouse.cli.sample import Sample, as_json, scrubbed, value_at_place
-from crm_warehouse.cli.sample_words import columns_from, id_of
+from crm_warehouse.cli.sample_words import columns_from, id_of, mark_of
 from crm_warehouse.source_files.mapping import columns_of
 from crm_warehouse.unified import links_of
 
@@ -96,6 +96,9 @@ def _entity_lines(draft: Draft, place: int) -> list[str]:
     first, hour = 2 + 4 * place % 13, 3 + place % 20
     version = columns.get("source_updated_at")
     since = "    # since_param: updated_since     # decide: without it, runs read all"
+    mark = mark_of(draft.sample.record)
+    # A record that is still shown confirms no deletion.
+    confirm = "" if mark else f'confirm_path: "/{draft.name}/{{id}}", '
     return [
         f"  {draft.name}:",
         f"    into: {draft.into}" + _decide("which unified table", not draft.guessed),
@@ -106,7 +109,8 @@ def _entity_lines(draft: Draft, place: int) -> list[str]:
         since,
         f'    schedule: "{first}-59/15 * * * *"',
         f'    full_schedule: "{10 * (place % 6)} {hour} * * 0"',
-        f'    deletes: {{confirm_path: "/{draft.name}/{{id}}", max_share: 0.2}}',
+        *([f"    deleted: {_quoted(mark)}"] if mark else []),
+        f"    deletes: {{{confirm}max_share: 0.2}}",
         "    map:                            # decide: preview shows what comes of it",
         *(f"      {column}: {_quoted(text)}" for column, text in columns.items()),
         *(

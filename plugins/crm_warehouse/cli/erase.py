@@ -10,6 +10,7 @@ from crm_warehouse.cli.loading import user_name
 from crm_warehouse.cli.sources import find_entity
 from crm_warehouse.cli.warehouse import check_tables, warehouse_conninfo
 from crm_warehouse.clients.hubspot_batches import is_id
+from crm_warehouse.engine.erased_parts import parts_of
 from crm_warehouse.engine.erasure import Request, erase
 from crm_warehouse.engine.inbox_redaction import Redactor, redact_inbox
 from crm_warehouse.engine.profiles import as_loaded
@@ -31,8 +32,9 @@ def run(words: Namespace) -> int:
     conninfo = warehouse_conninfo()
     check_tables(conninfo)
     with open_session(conninfo, "erase") as conn:
+        parts = parts_of(conn, source, source.name, entity)
         source, entity = as_loaded(conn, source, source.name, entity)
-        request = Request(entity, source.name, [words.id], "request", actor)
+        request = Request(entity, source.name, [words.id], "request", actor, parts)
         with conn.transaction(force_rollback=not words.yes):
             erased = erase(conn, request)
         if words.yes:

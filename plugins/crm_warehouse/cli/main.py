@@ -15,6 +15,10 @@ from crm_warehouse.cli.parser import parse
 COMMANDS = {
     "sync": "sync",
     "webhooks merge": "webhooks",
+    "webhooks list": "webhooks_list",
+    "webhooks show": "webhooks_show",
+    "webhooks replay": "webhooks_replay",
+    "webhooks discard": "webhooks_discard",
     "erase": "erase",
     "preview": "preview",
     "validate": "validate",

@@ -189,8 +189,9 @@ def _next_steps(name: str, wanted: list[Draft], files: Files) -> str:
     exports = []
     if files.own is not None:
         exports = [
-            f"export CRM_WAREHOUSE_SOURCES={_shown(files.source.parent)}",
-            f"export CRM_WAREHOUSE_MIGRATIONS={_shown(files.migration.parent)}",
+            # Whole paths, for they hold wherever the next command is typed.
+            f"export CRM_WAREHOUSE_SOURCES={files.source.parent.resolve()}",
+            f"export CRM_WAREHOUSE_MIGRATIONS={files.migration.parent.resolve()}",
         ]
     steps = [
         f"read {_shown(files.source)} and decide what is marked so; then",

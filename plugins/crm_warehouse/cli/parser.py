@@ -1,4 +1,7 @@
-"""Commands and options. ``docs/command-line.md`` describes every one of them."""
+"""Commands and options.
+
+``docs/command-line.md`` and ``docs/webhook-commands.md`` describe every one of them.
+"""
 
 import sys
 from argparse import ArgumentError, ArgumentParser, Namespace, _SubParsersAction
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from crm_warehouse.cli import arguments
+from crm_warehouse.cli import arguments, webhook_options
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.words import hint
 from crm_warehouse.spec import EXTENTS, GUARDS, MODES, ON_ERRORS, REPAIR_GUARDS, VIAS
@@ -302,6 +305,20 @@ def _erase(parser: Parser) -> None:
     add("--yes", action="store_true", help="do it; without, only show what would go")
 
 
+_INBOX = {
+    "list": ("show what is in the inbox", webhook_options.add_list),
+    "show": ("show one delivery or event whole", webhook_options.add_show),
+    "replay": (
+        "let the next merge take up what was settled",
+        webhook_options.add_replay,
+    ),
+    "discard": (
+        "settle what waits or failed, without merging it",
+        webhook_options.add_discard,
+    ),
+}
+
+
 def _webhooks(commands: "_Commands") -> None:
     inner = _group(commands, "webhooks", "what sources announce by webhook")
     merge = _command(
@@ -310,6 +327,8 @@ def _webhooks(commands: "_Commands") -> None:
     _source(merge)
     _override(merge)
     _max_wait(merge)
+    for word, (text, add_options) in _INBOX.items():
+        add_options(_command(inner, word, text, f"webhooks {word}"))
 
 
 def _quarantine(commands: "_Commands") -> None:

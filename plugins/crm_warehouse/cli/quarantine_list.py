@@ -8,7 +8,7 @@ from crm_warehouse.cli import logs
 from crm_warehouse.cli.exits import Exit
 from crm_warehouse.cli.quarantine import count_by_reason, filters, why_nothing
 from crm_warehouse.cli.reading import reading
-from crm_warehouse.cli.tables import table
+from crm_warehouse.cli.tables import printable, table
 from crm_warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _plain(entry: dict[str, Any]) -> dict[str, Any]:
 def _whole(entry: dict[str, Any]) -> str:
     """One entry, a line for each of its values."""
     return "\n".join(
-        f"{key}: {_printable('' if value is None else str(value))}"
+        f"{key}: {printable('' if value is None else str(value))}"
         for key, value in entry.items()
     )
 
@@ -130,7 +130,7 @@ def _as_text(
     ]
     lines = [table(_BY_REASON, by_reason), "", table(_ENTRIES, rows)]
     lines += [
-        f"{entry['id']}: {_printable(entry['record_data'])}"
+        f"{entry['id']}: {printable(entry['record_data'])}"
         for entry in entries
         if entry["record_data"] is not None
     ]
@@ -146,11 +146,3 @@ def _of(entry: dict[str, Any]) -> str:
 
 def _short(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _printable(text: str) -> str:
-    """Nothing that steers a terminal; JSON stays the same JSON."""
-    return "".join(
-        c if c.isprintable() else " " if c in "\t\r\n" else json.dumps(c)[1:-1]
-        for c in text
-    )

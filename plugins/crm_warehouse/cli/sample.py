@@ -16,10 +16,14 @@ from crm_warehouse.source_files.paths import PATTERN, parse_path
 #: Where lists stand in most envelopes, when nothing else is known.
 USUAL_PLACE = "data"
 _DEEPEST = 4
+#: Letters of a currency.
+_CODE_LENGTH = 3
 _TOTALS = ("total", "total_count", "total_results", "total_items", "count")
 _PAGES = ("total_pages", "page_count", "pages", "last_page")
 _FLAGS = ("has_more", "hasMore", "more", "has_next", "hasNext")
 _CURSORS = ("next_cursor", "nextCursor", "next_page_token", "cursor", "after")
+#: Those that are there, and null, on a last page.
+_LAST_CURSORS = _CURSORS[:3]
 _ADDRESSES = ("next", "next_page", "next_url", "href")
 _OFFSETS = ("offset", "skip", "start", "from", "_skip")
 _NUMBERS = ("page", "page_number", "pageNumber")
@@ -74,26 +78,25 @@ def leaves(record: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, 
         yield place, record
 
 
-def scrubbed(value: Any, of_id: str = "", place: str = "") -> Any:
+def scrubbed(value: Any, place: str = "") -> Any:
     """The shape of a record without anybody's data.
 
     Args:
         value: A record.
-        of_id: Place of its id, whose type matters.
         place: Where the value stands in it.
     """
     if isinstance(value, dict):
         return {
-            key: scrubbed(each, of_id, f"{place}.{key}" if place else key)
+            key: scrubbed(each, f"{place}.{key}" if place else key)
             for key, each in value.items()
         }
     if isinstance(value, list):
-        return [scrubbed(each, of_id, f"{place}[0]") for each in value[:1]]
+        return [scrubbed(each, f"{place}[0]") for each in value[:1]]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
         return 1
-    return _plain_text(value)
+    return _plain_text(value, place)
 
 
 def is_time(value: Any) -> bool:
@@ -103,9 +106,18 @@ def is_time(value: Any) -> bool:
     )
 
 
-def _plain_text(text: str) -> str:
+def is_day(value: Any) -> bool:
+    """Whether a value is a date as text."""
+    return isinstance(value, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value))
+
+
+def _plain_text(text: str, place: str) -> str:
     if is_time(text):
         return "2026-01-15T10:30:00.000Z" if "." in text else "2026-01-15T10:30:00Z"
+    if is_day(text):
+        return "2026-01-15"
+    if "currency" in place.lower() and len(text) == _CODE_LENGTH:
+        return "USD"
     if "@" in text:
         return "someone@example.com"
     return "https://example.com/" if "://" in text else "text"
@@ -182,7 +194,7 @@ def _by_address(around: dict[str, Any], total: str, more: str) -> dict[str, str]
 
 def _by_word(around: dict[str, Any], more: str) -> dict[str, str]:
     """Pages by cursor."""
-    place = _find(around, _CURSORS, str)
+    place = _find(around, _CURSORS, str) or _find(around, _LAST_CURSORS, type(None))
     if not place:
         return {}
     return {"style": "cursor", "cursor_param": "cursor", "next": place, "more": more}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crm_warehouse.cli.sample import is_time, leaves
+from crm_warehouse.cli.sample import is_day, is_time, leaves
 from crm_warehouse.source_files.mapping import columns_of
 from crm_warehouse.unified import UNIFIED
 
@@ -21,6 +21,7 @@ _TABLES: dict[str, str] = {
     "marketing_sources": "marketingsource source campaign channel",
 }
 #: Unified column -> words for it, the surest first; the column's own name besides.
+_MARKS = ("deleted", "isdeleted", "deletedat", "datedeleted", "deletedon")
 _COLUMNS: dict[str, str] = {
     "first_name": "firstname givenname forename first",
     "last_name": "lastname familyname surname last",
@@ -48,6 +49,7 @@ _COLUMNS: dict[str, str] = {
     "started_at": "startedat startdate start",
     "completed_at": "completedat enddate finishedat closedat",
     "due_at": "dueat duedate due",
+    "expected_close_at": "expectedclosedate closedate",
     "source_created_at": "createdat datecreated created createddate createdtime"
     " creationtime addtime createtime",
     "source_updated_at": "updatedat dateupdated updated lastupdated modifiedat modified"
@@ -78,6 +80,11 @@ def id_of(record: Mapping[str, Any]) -> str:
     return next((key for key in keys if key.lower().endswith("id")), "id")
 
 
+def mark_of(record: Mapping[str, Any]) -> str:
+    """Field that only a deleted record has set; empty: there is none."""
+    return next((key for key in record if _plain(key) in _MARKS), "")
+
+
 def columns_from(
     table: str, record: Mapping[str, Any], id_place: str
 ) -> dict[str, str]:
@@ -95,13 +102,19 @@ def columns_from(
             (rank, place.count(".") + place.count("["), place)
             for place, value in leaves(dict(record))
             if place not in taken
-            and (kind != _TIMES or value is None or is_time(value))
+            and (kind != _TIMES or _may_be_time(column, value))
             and (rank := _rank(column, place)) is not None
         )
         if ranked:
             found[column] = ranked[0][2]
             taken.add(ranked[0][2])
     return found
+
+
+def _may_be_time(column: str, value: Any) -> bool:
+    """Whether the value can fill the column; a day tells no newer version."""
+    is_version = column == "source_updated_at"
+    return value is None or is_time(value) or (is_day(value) and not is_version)
 
 
 def _rank(column: str, place: str) -> int | None:

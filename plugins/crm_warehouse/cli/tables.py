@@ -1,5 +1,6 @@
 """Lists for people: columns below each other, nothing that steers a terminal."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,3 +28,11 @@ def _cell(value: Any) -> str:
     text = "" if value is None else str(value)
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return shown if len(shown) <= _WIDEST else f"{shown[: _WIDEST - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Nothing that steers a terminal; JSON stays the same JSON."""
+    return "".join(
+        c if c.isprintable() else " " if c in "\t\r\n" else json.dumps(c)[1:-1]
+        for c in text
+    )

@@ -153,7 +153,8 @@ def basic_token(login: str | None, password: str | None) -> str:
     """What HTTP Basic sends (RFC 7617): one of the two may be empty.
 
     Raises:
-        ConfigurationError: Both are, or the login holds what would end it.
+        ConfigurationError: Both are, the login holds what would end it, or one of them
+            what is no text.
     """
     if not login and not password:
         raise ConfigurationError(
@@ -161,7 +162,12 @@ def basic_token(login: str | None, password: str | None) -> str:
         )
     if ":" in (login or ""):
         raise ConfigurationError("the connection's login must not hold a colon")
-    return b64encode(f"{login or ''}:{password or ''}".encode()).decode()
+    try:
+        return b64encode(f"{login or ''}:{password or ''}".encode()).decode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            "the connection's login or password is no text: store them again"
+        ) from None
 
 
 class _Unchanging:

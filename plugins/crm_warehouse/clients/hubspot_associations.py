@@ -118,7 +118,9 @@ def _check_errors(decoded: Any) -> None:
     errors = decoded.get("errors") or []
     strange = sum(_NONE_FOUND not in str(e.get("subCategory")) for e in errors)
     if strange or decoded.get("numErrors", 0) > len(errors):
-        raise TransientSourceError("the associations of some records could not be read")
+        raise TransientSourceError(
+            "the associations of some records could not be read", is_up=True
+        )
 
 
 def _associations(targets: list[Any]) -> _Found:

@@ -162,5 +162,7 @@ def _read_batch(decoded: Any) -> list[_Record]:
     except (AttributeError, KeyError, TypeError):
         raise TransientSourceError("the answer holds no batch of records") from None
     if failed or unfinished or nameless:
-        raise TransientSourceError("some records of the batch could not be read")
+        raise TransientSourceError(
+            "some records of the batch could not be read", is_up=True
+        )
     return records

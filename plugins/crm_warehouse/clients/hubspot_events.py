@@ -6,14 +6,20 @@ completeness of events are not promised. One event may be about several records.
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from crm_warehouse.clients.decoding import decode_json
 from crm_warehouse.clients.hubspot_batches import is_id
-from crm_warehouse.clients.webhook_events import MalformedDeliveryError, WebhookEvent
+from crm_warehouse.clients.json_elements import split_array
+from crm_warehouse.clients.webhook_events import (
+    MalformedDeliveryError,
+    WebhookEvent,
+    all_of,
+)
 from crm_warehouse.errors import TransientSourceError
 
 #: HubSpot's word for a kind of object, or its number -> our entity.
@@ -59,27 +65,56 @@ _IDENTITY = (
     "toObjectId",
     "associationRemoved",
 )
+#: An index of the inbox holds types of events, and could not hold a page of text; an id
+#: of an event stands with each of its records.
+_LONGEST_WORD = 200
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def parse_events(
-    body: bytes, *, portal_id: str | None, app_id: str | None
+    body: bytes, *, portal_id: str | None, app_id: str | None, content_type: str = ""
 ) -> list[WebhookEvent]:
-    """Events of one delivery; see :class:`WebhookParser`.
+    """Events of one delivery, which is JSON; see :class:`WebhookParser`.
 
     A delivery is an array of events, or one event. An event about several records (a
     merge, an association) becomes one for each. Types that we do not know have neither
-    entity nor problem.
+    entity nor problem. An event that cannot be read has a problem, and stops no other.
     """
+    del content_type
+    accounts = {"portalId": portal_id, "appId": app_id}
     try:
-        decoded = decode_json(body)
-    except TransientSourceError as error:
-        raise MalformedDeliveryError(f"the delivery: {error}") from None
+        return _parse_all(decode_json(body), accounts)
+    except (TransientSourceError, RecursionError) as error:
+        elements = split_array(body)
+        if elements is None:
+            raise MalformedDeliveryError(f"the delivery: {error}") from None
+    return all_of(chain.from_iterable(_parse_one(each, accounts) for each in elements))
+
+
+def _parse_all(decoded: Any, accounts: dict[str, str | None]) -> list[WebhookEvent]:
     if not isinstance(decoded, dict | list):
         raise MalformedDeliveryError("the delivery is no array of events")
     events = decoded if isinstance(decoded, list) else [decoded]
-    accounts = {"portalId": portal_id, "appId": app_id}
-    return [parsed for event in events for parsed in _parse(event, accounts)]
+    return all_of(chain.from_iterable(_parse(event, accounts) for event in events))
+
+
+def _parse_one(element: bytes, accounts: dict[str, str | None]) -> list[WebhookEvent]:
+    """One element of an array that cannot be read as a whole."""
+    try:
+        return all_of(_parse(decode_json(element), accounts))
+    except (TransientSourceError, RecursionError):
+        return [
+            WebhookEvent(
+                event_type="",
+                entity_type=None,
+                object_id=None,
+                event_id=None,
+                occurred_at=None,
+                payload=None,
+                dedupe_key=hashlib.sha256(element).hexdigest(),
+                problem="is nested too deeply, or no JSON",
+            )
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +130,21 @@ class _Subject:
     merged_into: str | None = None
 
 
+_NOBODY = _Subject(None, None)
+
+
 def _parse(event: Any, accounts: dict[str, str | None]) -> Iterator[WebhookEvent]:
     if not isinstance(event, dict):
-        yield _event({"value": event}, "", _Subject(None, None), "is not an object")
+        yield from _events({"value": event}, "", [_NOBODY], "is not an object")
         return
     event_type = event.get("subscriptionType") or event.get("eventType") or ""
-    if not isinstance(event_type, str):
+    if not isinstance(event_type, str) or len(event_type) > _LONGEST_WORD:
         event_type = ""
     problem = None if event_type else "has no type"
     for name, ours in accounts.items():
         if ours and event.get(name) is not None and _text(event[name]) != ours:
             problem = f"is of another {name} than the connection's"
-    for subject in dict.fromkeys(_subjects(event, event_type)):
-        yield _event(event, event_type, subject, problem)
+    yield from _events(event, event_type, _subjects(event, event_type), problem)
 
 
 def _subjects(event: dict[str, Any], event_type: str) -> list[_Subject]:
@@ -118,7 +155,7 @@ def _subjects(event: dict[str, Any], event_type: str) -> list[_Subject]:
         return [_Subject(None, _text(event.get("objectId")))]
     if action == "associationChange":
         ends = _ends(event, own)
-        return [end for end in ends if end.entity_type] or [_Subject(None, None)]
+        return [end for end in ends if end.entity_type] or [_NOBODY]
     if action == "merge":
         return _merged(event, own)
     return [_Subject(own, _text(event.get("objectId")))]
@@ -145,34 +182,50 @@ def _ends(event: dict[str, Any], own: str | None) -> list[_Subject]:
     begin = _text(event.get("fromObjectTypeId")) or words[0]
     end = _text(event.get("toObjectTypeId")) or words[2]
     return [
-        _Subject(_ENTITIES.get(begin, own), _text(event.get("fromObjectId"))),
+        _Subject(
+            _ENTITIES.get(begin) if begin else own, _text(event.get("fromObjectId"))
+        ),
         _Subject(_ENTITIES.get(end), _text(event.get("toObjectId"))),
     ]
 
 
-def _event(
-    payload: dict[str, Any], event_type: str, subject: _Subject, problem: str | None
-) -> WebhookEvent:
-    usable = isinstance(subject.source_id, str) and is_id(subject.source_id)
-    if subject.entity_type and not usable:
-        problem = problem or "names no usable id"
-    source_id = subject.source_id if usable else None
+def _events(
+    payload: dict[str, Any],
+    event_type: str,
+    subjects: Iterable[_Subject],
+    problem: str | None,
+) -> Iterator[WebhookEvent]:
+    """An event for each of its records; what they share is looked at once."""
     identity = [_text(payload.get(name)) for name in _IDENTITY]
     if not any(identity):
         identity = [json.dumps(payload, sort_keys=True)]
-    told = [*identity, subject.entity_type, source_id]
-    return WebhookEvent(
+    # ASCII, for texts may hold what UTF-8 cannot.
+    digest = hashlib.sha256(f"{json.dumps(identity)[:-1]}, ".encode())
+    event_id = _text(payload.get("eventId"))
+    shared = WebhookEvent(
         event_type=event_type,
-        entity_type=subject.entity_type,
-        object_id=source_id,
-        event_id=_text(payload.get("eventId")) or None,
+        entity_type=None,
+        object_id=None,
+        event_id=event_id if 0 < len(event_id) <= _LONGEST_WORD else None,
         occurred_at=_moment(payload.get("occurredAt")),
         payload=payload,
-        # ASCII, for texts may hold what UTF-8 cannot.
-        dedupe_key=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
+        dedupe_key=None,
         problem=problem,
-        merged_into=subject.merged_into,
     )
+    for subject in dict.fromkeys(subjects):
+        usable = isinstance(subject.source_id, str) and is_id(subject.source_id)
+        source_id = subject.source_id if usable else None
+        key = digest.copy()
+        key.update(json.dumps([subject.entity_type, source_id])[1:].encode())
+        lacks_id = subject.entity_type is not None and not usable
+        yield replace(
+            shared,
+            entity_type=subject.entity_type,
+            object_id=source_id,
+            dedupe_key=key.hexdigest(),
+            problem=problem or ("names no usable id" if lacks_id else None),
+            merged_into=subject.merged_into,
+        )
 
 
 def _text(value: Any) -> str:

@@ -56,7 +56,7 @@ def walk_keyset_pages(
         QuotaWaitError: Quota is used up for long.
         ConfigurationError: The checkpoint is not of this walker.
     """
-    trail = _Trail(paging.next_path, _kept_place(checkpoint))
+    trail = _Trail(entity, paging.next_path, _kept_place(checkpoint))
     size = max(1, min(page_size, paging.max_size))
 
     def ask() -> Answer[Listing]:
@@ -80,7 +80,8 @@ def walk_keyset_pages(
                 entity.path,
                 error.status,
             )
-            trail, resumed, spent = _Trail(paging.next_path, None), False, 1
+            trail = _Trail(entity, paging.next_path, None)
+            resumed, spent = False, 1
             continue
         resumed = False
         empty = 0 if trail.go_on(answer.value) else empty + 1
@@ -99,12 +100,14 @@ class _Trail:
     """Where a walk is, and where it has been.
 
     Args:
-        id_path: Place of a record's id.
+        entity: Gives the place of the id that its records go by.
+        id_path: Place of the id that the next page begins behind.
         place: Id to go on behind; None begins at the first page.
     """
 
-    def __init__(self, id_path: Path, place: str | None) -> None:
+    def __init__(self, entity: Entity, id_path: Path, place: str | None) -> None:
         self.place = place
+        self._entity = entity
         self._id_path = id_path
         # Hashes, because a list may have very many pages.
         self._used = {hash(place)}
@@ -114,11 +117,12 @@ class _Trail:
         """Give the page back when it leads on, or may be the last.
 
         Raises:
-            TransientSourceError: It is one that came before, or is full and shows no
-                place to go on from. A repetition heals a stale cache.
+            TransientSourceError: It is one that came before, or shows no place to go on
+                from and is full, or of records that have an id otherwise. A repetition
+                heals a stale cache.
         """
         ids = self._ids_of(listing)
-        if not ids and len(listing.records) >= size:
+        if not ids and (len(listing.records) >= size or self._are_named(listing)):
             raise TransientSourceError("no record of the page has an id to go on from")
         if ids and (ids == self._ids or hash(ids[-1]) in self._used):
             raise TransientSourceError(
@@ -135,11 +139,17 @@ class _Trail:
         return bool(ids)
 
     def _ids_of(self, listing: Listing) -> list[str]:
-        """Ids of the records that have one."""
+        """Ids of the records that have one, as the query writes them."""
         values = [value_at(record, self._id_path) for record in listing.records]
+        texts = [str(each) if type(each) is int else each for each in values]
         return [
-            each for each in values if type(each) is str and each.isprintable() and each
+            each for each in texts if type(each) is str and each.isprintable() and each
         ]
+
+    def _are_named(self, listing: Listing) -> bool:
+        """Whether records have the ids that they go by: no odd one at a list's end."""
+        names = [value_at(record, self._entity.id_path) for record in listing.records]
+        return sum(name not in (None, "") for name in names) > 1
 
 
 def _kept_place(checkpoint: dict[str, Any] | None) -> str | None:

@@ -43,6 +43,7 @@ def read_feed(decoded: Any) -> Listing:
     feed = value_at(decoded, ("feed",))
     if not isinstance(feed, dict):
         raise TransientSourceError("the answer is no Atom feed")
+    _check_whole(feed)
     entries = feed.get("entry", [])
     count = feed.get("count")
     told = isinstance(count, str) and _DIGITS.fullmatch(count)
@@ -63,13 +64,27 @@ def _properties(entry: Any) -> dict[str, Any]:
         content = value_at(entry, ("properties",))
     if not isinstance(content, dict):
         raise TransientSourceError("an entry of the feed holds no properties")
+    for part in (entry, entry.get("content"), content):
+        _check_whole(part)
     return {name: _plain(value) for name, value in content.items() if name[0] != "@"}
 
 
+def _check_whole(part: Any) -> None:
+    """Refuse what a service broke off: it says why where it stopped writing."""
+    error = value_at(part, ("error",))
+    if isinstance(error, dict) and "message" in error:
+        raise TransientSourceError("the feed breaks off with an error of the service")
+
+
 def _plain(value: Any) -> Any:
-    """A typed property's text; what is no typed text stays as it is."""
-    if isinstance(value, dict) and value.keys() <= {"@type", "#text"}:
-        return value.get("#text", "")
+    """A property's text, whatever its attributes; a property of several stays so.
+
+    Attributes say how to read a text: its type, or that the white space at its ends
+    belongs to it (``xml:space``). A UUID is the same in capital letters.
+    """
+    if isinstance(value, dict) and all(k[0] == "@" or k == "#text" for k in value):
+        text = value.get("#text", "")
+        return text.lower() if value.get("@type") == "Edm.Guid" else text
     return value
 
 
@@ -94,8 +109,8 @@ def walk_feed(
         checkpoint: ``Page.checkpoint`` of the last page that was kept, or None.
 
     Raises:
-        SourceError: A page could not be read, the list never ends, or its last record
-            has nothing to go on by.
+        SourceError: A page could not be read, the list never ends, or none of a page's
+            records has anything to go on by.
         QuotaWaitError: Quota is used up for long.
         ConfigurationError: The checkpoint is not of this walker.
     """
@@ -138,6 +153,8 @@ class _Walk:
         self._since = since
         self._last: tuple[str | None, str] | None = None
         self._page: list[tuple[str | None, Any]] = []
+        # Hashes, because a feed may have very many pages.
+        self._used: set[int] = set()
         self.total: int | None = None
         if checkpoint is not None:
             self._resume(checkpoint)
@@ -198,6 +215,9 @@ class _Walk:
                 raise TransientSourceError(
                     f"the source repeats {len(again)} records of the page before"
                 )
+            last = next((each for each in reversed(places) if _is_place(*each)), None)
+            if hash(last) in self._used:
+                raise TransientSourceError("the source repeats a page of before")
             self._check_order(places)
             return listing
 
@@ -217,39 +237,48 @@ class _Walk:
             former = changed
 
     def go_on(self, listing: Listing) -> bool:
-        """Move behind a page.
+        """Move behind the last record of a page that tells a place.
+
+        Bad ones behind it come again with the next page: none is lost for them.
 
         Returns:
-            Whether it was the last one.
+            Whether it was the last page.
 
         Raises:
-            SourceError: Its last record has no usable id or time.
+            SourceError: None of its records has a usable id and time.
         """
         if self.total is None and self._last is None:
             self.total = listing.total
         if not listing.records:
             return True
         places = self._places(listing.records)
-        changed, last = places[-1]
+        while places and not _is_place(*places[-1]):
+            places.pop()
         has_ended = listing.total == len(listing.records)
-        usable = changed is None or _TIME.fullmatch(str(changed))
-        if not isinstance(last, str) or not usable:
-            if has_ended:
-                return True  # whoever resumes asks for this page again
+        if places:
+            self._last, self._page = places[-1], places
+            self._used.add(hash(self._last))
+        elif not has_ended:
             raise SourceError(
-                "the last record of a page has no usable id or time of change, so that"
-                " nobody can say what follows"
+                "no record of a page has a usable id and time of change, so that nobody"
+                " can say what follows"
             )
-        _literal(last)
-        self._last, self._page = (changed, last), places
         return has_ended
 
     def _places(self, records: list[Any]) -> list[tuple[str | None, Any]]:
         path = self._version_path
         return [
-            (value_at(each, path) if path else None, value_at(each, self._id_path))
+            (
+                _text(value_at(each, path)) if path else None,
+                _text(value_at(each, self._id_path)),
+            )
             for each in records
         ]
+
+
+def _text(value: Any) -> str | None:
+    """What a property says; of one that is no text, something that is no place."""
+    return value if value is None or isinstance(value, str) else repr(value)
 
 
 def _order(time: str | None) -> str:
@@ -257,14 +286,15 @@ def _order(time: str | None) -> str:
     return (time or "").removesuffix("Z")
 
 
-def _literal(source_id: str) -> str:
-    """An id as a filter writes it.
+def _is_place(changed: str | None, source_id: Any) -> bool:
+    """Whether a filter can say what stands behind a record."""
+    return (
+        isinstance(source_id, str)
+        and bool(_UUID.fullmatch(source_id) or _NUMBER.fullmatch(source_id))
+        and (changed is None or bool(_TIME.fullmatch(changed)))
+    )
 
-    Raises:
-        SourceError: It is neither a UUID nor a number.
-    """
-    if _UUID.fullmatch(source_id):
-        return f"guid'{source_id}'"
-    if _NUMBER.fullmatch(source_id):
-        return source_id
-    raise SourceError("an id of the feed is neither a UUID nor a whole number")
+
+def _literal(source_id: str) -> str:
+    """An id, which is a UUID or a whole number, as a filter writes it."""
+    return f"guid'{source_id}'" if _UUID.fullmatch(source_id) else source_id

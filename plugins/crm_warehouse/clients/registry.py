@@ -5,6 +5,11 @@ from collections.abc import Callable
 from crm_warehouse import connections
 from crm_warehouse.clients.activeprospect import ActiveProspectClient
 from crm_warehouse.clients.auth import TokenSource
+from crm_warehouse.clients.delivered_leads import (
+    CARRIED,
+    parse_leadconduit,
+    parse_specified,
+)
 from crm_warehouse.clients.genius import GeniusClient
 from crm_warehouse.clients.hubspot import HubSpotClient
 from crm_warehouse.clients.hubspot_events import parse_events as parse_hubspot_events
@@ -17,7 +22,7 @@ from crm_warehouse.clients.rest import RestClient
 from crm_warehouse.clients.webhook_events import WebhookParser
 from crm_warehouse.connections.oauth import OAuthSettings, oauth_settings
 from crm_warehouse.errors import ConfigurationError
-from crm_warehouse.spec import Source
+from crm_warehouse.spec import Entity, Source
 
 #: Longest wait for a token: other processes wait for its lock meanwhile, and who holds
 #: that for long is cut off.
@@ -36,7 +41,19 @@ CLIENTS: dict[str, type[RestClient]] = {
 }
 
 #: The same word -> what reads the deliveries of its webhooks.
-WEBHOOK_PARSERS: dict[str, WebhookParser] = {"hubspot": parse_hubspot_events}
+WEBHOOK_PARSERS: dict[str, WebhookParser] = {
+    "hubspot": WebhookParser(parse_hubspot_events),
+    "activeprospect": WebhookParser(parse_specified, CARRIED),
+    "leadconduit": WebhookParser(parse_leadconduit, CARRIED, drafts=True),
+}
+
+
+def announced(source: Source) -> list[Entity]:
+    """Entities whose records the source's webhooks carry, or say to read again."""
+    parser = WEBHOOK_PARSERS.get(source.client)
+    if parser is None or not parser.carries:
+        return source.announced
+    return [each for each in source.entities.values() if each.name in parser.carries]
 
 
 def client_class(source: Source) -> type[RestClient]:

@@ -21,6 +21,10 @@ _PASSING_STATUSES = frozenset({408, 423, 425, 429, 477})
 _THROTTLING_STATUSES = frozenset({429, 477, 503})
 #: 530 is HubSpot's answer to a token that cannot be one.
 _OF_CREDENTIALS = (401, 403, 530)
+#: Nothing stands at the address, or nothing that may be read.
+_NOT_THERE = (404, 405, 410)
+#: The question is wrong.
+_NOT_UNDERSTOOD = (400, 422)
 #: A locked record: HubSpot asks to leave it alone for two seconds.
 _LOCKED = 423
 _LOCKED_SECONDS = 2.0
@@ -77,9 +81,10 @@ def raise_for_status(path: str, response: Response, now: datetime) -> None:
     if status in _OF_CREDENTIALS:
         raise _refused_credentials(path, response)
     if status not in _PASSING_STATUSES and not 500 <= status < 600:
-        hint = ": check the connection's host" if 300 <= status < 400 else ""
         raise RequestRefusedError(
-            f"{path}: the source refuses the request (status {status}){hint}", status
+            f"{path}: the source refuses the request (status {status})"
+            f"{_what_to_check(status)}",
+            status,
         )
     seconds = None
     if status in _THROTTLING_STATUSES:
@@ -99,6 +104,16 @@ def raise_for_status(path: str, response: Response, now: datetime) -> None:
     raise TransientSourceError(
         f"status {status}", is_up=status < 500, least_seconds=least_seconds
     )
+
+
+def _what_to_check(status: int) -> str:
+    if 300 <= status < 400:
+        return ": check the connection's host"
+    if status in _NOT_THERE:
+        return ": check the connection's host and the path in the source's file"
+    if status in _NOT_UNDERSTOOD:
+        return ": check the parameters in the source's file with the vendor's pages"
+    return ""
 
 
 def _refused_credentials(path: str, response: Response) -> AuthenticationError:

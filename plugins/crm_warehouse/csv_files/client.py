@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from crm_warehouse.clients.interface import Found, Gate, Page, Unreadable, Window
-from crm_warehouse.csv_files.cells import converters
+from crm_warehouse.csv_files.cells import converters, whole_text
 from crm_warehouse.csv_files.file import CsvFile
 from crm_warehouse.csv_files.header import Header, read_header
 from crm_warehouse.csv_files.lines import Lines
@@ -56,10 +56,10 @@ class CsvClient:
         place = (checkpoint or {}).get("csv")
         with self._file.path.open("rb") as opened:
             if place is None:
-                lines = Lines(opened, self._file, self._file.begins_at)
+                lines = Lines(opened, self._file)
                 next(Rows(lines, self._file.delimiter))
             else:
-                lines = Lines(opened, self._file, place["offset"], place["line"])
+                lines = Lines(opened, self._file, (place["offset"], place["line"]))
             rows = Rows(
                 lines,
                 self._file.delimiter,
@@ -128,6 +128,8 @@ class _RecordMaker:
 
     def _unreadable(self, row: CsvRow, error_type: str, message: str) -> Unreadable:
         told = row.cells[self._id_at].strip() if self._id_at < len(row.cells) else ""
+        if self._is_number:
+            told = whole_text(told)  # as a good row of that id would have it
         return Unreadable(row.cells, error_type, message, told or None)
 
 
@@ -138,7 +140,7 @@ def file_header(entity: Entity, file: CsvFile) -> Header:
         ConfigurationError: The record's id has none.
     """
     with file.path.open("rb") as opened:
-        rows = Rows(Lines(opened, file, file.begins_at), file.delimiter)
+        rows = Rows(Lines(opened, file), file.delimiter)
         first = next(rows, None)
     cells = first.cells if first else []
     return read_header(cells, csv_way(entity), str(entity.id_path[0]))

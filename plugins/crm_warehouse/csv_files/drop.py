@@ -5,12 +5,14 @@ imported and ``failed`` what could not be, each beside its report. Paths are tho
 ``pathlib``, or Airflow's ``ObjectStoragePath``, which has the same methods.
 """
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -18,6 +20,8 @@ from typing import Any, Literal
 VARIABLE = "CRM_WAREHOUSE_DROP"
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _LOCAL = ("", "file")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,48 @@ def waiting(folder: Any) -> list[Dropped]:
         name = path.name
         if name.startswith(".") or not name.lower().endswith(_SUFFIXES):
             continue
+        if not _is_text(name):
+            _leave(name)
+            continue
         try:
             if path.is_file():
-                facts = path.stat()
-                found.append(Dropped(name, facts.st_size, _seconds(facts.st_mtime)))
+                found.append(_look_at(path))
         except FileNotFoundError:
             continue  # somebody took it away just now
     return sorted(found, key=lambda each: (each.modified, each.name))
+
+
+def _is_text(name: str) -> bool:
+    """Whether UTF-8 can hold it; Linux takes any bytes for a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@cache
+def _leave(name: str) -> None:
+    """Say once that a file is left alone: folders are looked at all the time."""
+    _log.warning("%a is left alone: its name is not in UTF-8; rename it", name)
+
+
+def is_as_found(path: Any, dropped: Dropped) -> bool:
+    """Whether a file is there, and nobody wrote to it since it was found.
+
+    Stores that list milliseconds may tell whole seconds of a single file.
+    """
+    try:
+        now = _look_at(path)
+    except FileNotFoundError:
+        return False
+    is_of_then = abs(now.modified - dropped.modified) < 1
+    return is_of_then and now.size_bytes == dropped.size_bytes
+
+
+def _look_at(path: Any) -> Dropped:
+    facts = path.stat()
+    return Dropped(path.name, facts.st_size, _seconds(facts.st_mtime))
 
 
 def _seconds(moment: Any) -> float:

@@ -17,8 +17,7 @@ class Lines:
     Args:
         file: Open for reading bytes.
         form: How it is written.
-        offset: Byte at which the first line begins.
-        number: Number of that line, from 1.
+        place: Byte at which the first line begins, and its number; None: the headers.
 
     Attributes:
         number: Number of the line that comes next.
@@ -26,9 +25,13 @@ class Lines:
     """
 
     def __init__(
-        self, file: BufferedReader, form: CsvFile, offset: int, number: int = 1
+        self,
+        file: BufferedReader,
+        form: CsvFile,
+        place: tuple[int, int] | None = None,
     ) -> None:
-        file.seek(offset)
+        self.offset, self.number = place or (form.begins_at, form.first_line)
+        file.seek(self.offset)
         self._form = form
         # Without translation: a CR LF in a cell is the cell's.
         self._text = TextIOWrapper(
@@ -37,8 +40,6 @@ class Lines:
         self._is_wide = form.encoding.startswith(("utf-16", "utf-32"))
         self._taken: list[str] = []
         self._again: list[str] = []
-        self.number = number
-        self.offset = offset
 
     def __iter__(self) -> Iterator[str]:
         return self

@@ -9,11 +9,14 @@ from crm_warehouse.csv_files.lines import Lines
 #: Characters of a cell. What an open quote swallows before it is found out is read
 #: again, and held meanwhile.
 _LONGEST_CELL = 4_000_000
-_END = "\n"
+_END, _ENDS = "\n", "\r\n"
+_NOTHING = " \t\xa0\x1a"
 _BROKEN = (
     "broken_quote",
     "a quotation mark is not closed, or stands inside a cell",
 )
+#: Its last cell may be the beginning of what stood there, as 12 of 1234.
+_CUT_SHORT = ("cut_short", "the file ends in the middle of this line")
 
 
 class CsvRow(NamedTuple):
@@ -77,11 +80,11 @@ class Rows:
                 if len(cells) < (self._width or 0) or cells[-1].endswith(_END):
                     problem, self.is_torn = _BROKEN, True
             text = self._lines.settle()
-            if any(cells):
-                problem = problem or self._judge(cells)
+            if _says_something(cells):
+                problem = problem or self._judge(cells, text)
                 return CsvRow(number, cells, problem, text)
 
-    def _judge(self, cells: list[str]) -> tuple[str, str] | None:
+    def _judge(self, cells: list[str], text: str) -> tuple[str, str] | None:
         width = self._width
         if width is None or len(cells) == width:
             self.is_torn = False
@@ -92,7 +95,17 @@ class Rows:
             return "too_many_cells", message
         if self.is_torn:
             return _BROKEN
+        if len(cells) < width and text[-1] not in _ENDS:
+            return _CUT_SHORT
         return None
+
+
+def _says_something(cells: list[str]) -> bool:
+    """Whether a row is more than blanks, or the sign that ends some old files."""
+    # Nearly every row begins with a letter or digit, all of which come behind a blank.
+    return bool(cells) and (
+        cells[0] > " " or any(cell.strip(_NOTHING) for cell in cells)
+    )
 
 
 def _line_alone(lines: Lines, delimiter: str) -> list[str]:

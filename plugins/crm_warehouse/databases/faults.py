@@ -13,7 +13,8 @@ from crm_warehouse.errors import (
 #: https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _LOGIN_REFUSED = {"1044", "1045", "1698", "28000", "28P01"}
-_MAY_NOT_READ = {"1142", "1143", "42501"}
+#: With what a reader may lack besides: MySQL hides what columns a view has.
+_MAY_NOT_READ = {"1142": ", and SHOW VIEW if it is a view", "1143": "", "42501": ""}
 _NOT_THERE = {"1049", "1054", "1146", "3D000", "42703", "42P01"}
 
 
@@ -30,6 +31,7 @@ def as_ours(error: exc.DBAPIError, origin: str) -> CrmWarehouseError:
     if code in _MAY_NOT_READ:
         return AuthenticationError(
             f"{origin}: the login may not read this table ({code}): GRANT SELECT on it"
+            f"{_MAY_NOT_READ[code]}"
         )
     if code in _NOT_THERE:
         return ConfigurationError(

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
-from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedIndex
 
 from crm_warehouse.databases import values
 from crm_warehouse.databases.keys import join_key
@@ -70,6 +70,8 @@ class Column:
             return values.bits if kind.length != 1 else _flag
         if isinstance(kind, mysql.JSON):
             return _parsed
+        if typed and isinstance(kind, sa.CHAR):
+            return _unpadded
         is_json = isinstance(kind, sa.Integer | sa.String)
         return None if typed and is_json else values.plain
 
@@ -139,13 +141,22 @@ class Layout:
         record = {name: found[place] for name, place in self._own}
         for key, fill in self._fills:
             record[key] = fill(found)
-        record[self._id_key] = join_key([found[place] for place in self._id_places])
+        parts = [found[place] for place in self._id_places]
+        if None in parts:
+            raise self._problem(
+                f"a row of {self._way.table} has no value in its key"
+                f" ({', '.join(self._way.key)}), so that nothing can be read behind it"
+            )
+        record[self._id_key] = join_key(parts)
         return record
 
     def key_of(self, row: Sequence[Any]) -> tuple[int | str, ...]:
         """The values of a row's key, as statements take them."""
-        found = (row[place] for place in self._id_places)
-        return tuple(v if isinstance(v, int) else str(v) for v in found)
+        found = [
+            (row[place], self._converters[place] or values.plain)
+            for place in self._id_places
+        ]
+        return tuple(convert(value) for value, convert in found)
 
     def _describe(self, name: str, table: str, alias: str | None) -> sa.FromClause:
         schema, _, plain = table.rpartition(".")
@@ -153,6 +164,10 @@ class Layout:
             found = self._inspector.get_columns(plain, schema=schema or None)
         except sa.exc.NoSuchTableError:
             raise self._problem(f"there is no table {table}") from None
+        except sa.exc.UnreflectableTableError:
+            raise self._problem(
+                f"{table} is a view that the database itself cannot read"
+            ) from None
         quoted = {each["name"]: sa.quoted_name(each["name"], True) for each in found}
         made: Any = sa.table(
             sa.quoted_name(plain, True),
@@ -167,7 +182,7 @@ class Layout:
     def _join(self, name: str) -> None:
         join = self._way.joins[name]
         other = self._describe(name, join.table, alias=name)
-        if join.key not in self._unique_columns(join.table):
+        if {join.key} not in self._unique_sets(join.table):
             raise self._problem(
                 f"joins.{name}: {join.key} is no unique column of {join.table}, so that"
                 " rows would come several times"
@@ -175,7 +190,8 @@ class Layout:
         mine, theirs = self.column(join.origin), self.column(f"{name}.{join.key}")
         self.source = self.source.outerjoin(other, mine.expression == theirs.expression)
 
-    def _unique_columns(self, table: str) -> Iterator[str]:
+    def _unique_sets(self, table: str) -> list[set[str | None]]:
+        """Columns by which a table names each of its rows; a view has none."""
         schema, _, plain = table.rpartition(".")
         place, inspector = (plain, schema or None), self._inspector
         keys: list[Sequence[str | None]] = [
@@ -184,12 +200,12 @@ class Layout:
         keys += [
             index["column_names"]
             for index in inspector.get_indexes(*place)
-            if index["unique"]
+            if index["unique"] and not _is_partial(index)
         ]
         keys += [
             each["column_names"] for each in inspector.get_unique_constraints(*place)
         ]
-        yield from (str(key[0]) for key in keys if len(key) == 1)
+        return [set(key) for key in keys if key]
 
     def _check_keys(self) -> None:
         for name, column in zip(self._way.key, self.keys, strict=True):
@@ -198,6 +214,12 @@ class Layout:
                     f"key column {name} is of type {column.type!r}; a key is made of"
                     " whole numbers, texts and UUIDs"
                 )
+        unique = self._unique_sets(self._way.table)
+        if unique and not any(each <= {*self._way.key} for each in unique):
+            raise self._problem(
+                f"key {', '.join(self._way.key)} is not unique in {self._way.table}, so"
+                " that rows would take the place of others"
+            )
 
     def _check_changed(self) -> None:
         for name, column in zip(self._way.changed, self.changed, strict=True):
@@ -277,7 +299,15 @@ class Layout:
 
 
 def _column(table: sa.FromClause, found: ReflectedColumn) -> Column:
-    return Column(table.c[found["name"]], found["type"], found["nullable"])
+    kind = found["type"]
+    while isinstance(kind, postgresql.DOMAIN):
+        kind = kind.data_type
+    return Column(table.c[found["name"]], kind, found["nullable"])
+
+
+def _is_partial(index: ReflectedIndex) -> bool:
+    """Whether an index has only rows that a condition holds of."""
+    return any(name.endswith("_where") for name in index.get("dialect_options", {}))
 
 
 def _rule_columns(rules: Iterable[ColumnRule]) -> Iterator[str]:
@@ -287,6 +317,11 @@ def _rule_columns(rules: Iterable[ColumnRule]) -> Iterator[str]:
 
 def _flag(value: Any) -> Any:
     return bool(values.bits(value))
+
+
+def _unpadded(value: Any) -> Any:
+    """``CHAR(n)`` without the blanks that PostgreSQL fills it up with."""
+    return value.rstrip(" ") if isinstance(value, str) else values.plain(value)
 
 
 def _parsed(value: Any) -> Any:

@@ -146,8 +146,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+#: A network that fell silent is noticed within two minutes, not after hours.
+_ALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
+
+
 def _postgres(connection: Connection, timeout: int) -> Server:
-    defaults: dict[str, Any] = {"connect_timeout": timeout}
+    defaults: dict[str, Any] = {"connect_timeout": timeout, **_ALIVE}
     if not _is_loopback(connection.host or "localhost"):
         defaults["sslmode"] = "verify-full"
     extra = {**defaults, **connection.extra}
@@ -157,7 +161,8 @@ def _postgres(connection: Connection, timeout: int) -> Server:
         import psycopg
         from psycopg.types.string import TextLoader
 
-        opened = psycopg.connect(target, autocommit=True)
+        # Said, because text of a server of no encoding would come as bytes.
+        opened = psycopg.connect(target, autocommit=True, client_encoding="UTF8")
         opened.execute("SET TIME ZONE 'UTC'")
         opened.execute("SET default_transaction_read_only = on")
         # Times stay text: Python's end with the year 9999, and know no infinity.

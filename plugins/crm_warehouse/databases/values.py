@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -112,8 +111,8 @@ def local_instant(
         day_of: Date; of a date with a time only the date counts.
         time_of: Time of day; None is midnight.
         plus: Duration that has passed since, or None.
-        zone: Name of the zone, or None.
-        other_zone: The one for when that names none.
+        zone: Name of the zone; None or empty: it is not told.
+        other_zone: The one for when it is not.
 
     Returns:
         ISO 8601 text in UTC; None without a date; a text that nobody takes for a time,
@@ -122,7 +121,7 @@ def local_instant(
     if day_of is None or _is_zero(str(day_of)):
         return None
     try:
-        clock = _zone(str(zone)) or ZoneInfo(str(other_zone))
+        clock = ZoneInfo((zone or "").strip() or str(other_zone))
         moment = datetime.fromisoformat(str(day_of)[:10])
         moment += _passed(time_of, in_minutes=False)
         moment = moment.replace(tzinfo=clock).astimezone(UTC)
@@ -149,11 +148,3 @@ def _passed(value: Any, *, in_minutes: bool) -> timedelta:
         hours=int(hours), minutes=int(minutes), seconds=float(seconds or 0)
     )
     return -passed if sign else passed
-
-
-@lru_cache(maxsize=256)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None

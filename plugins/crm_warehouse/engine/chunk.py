@@ -33,6 +33,7 @@ class Entry:
         page: Where in a list of the source it stood, or None.
         merged_ids: Records that were merged into it, as it says.
         known_keys: What it says under which ids others know it, as COPY text.
+        part_of: Source id of the record that it is part of, if it is of one.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Entry:
     page: str | None = None
     merged_ids: tuple[str, ...] = ()
     known_keys: str = NULL
+    part_of: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -224,11 +226,17 @@ class Chunk:
         )
         if source_id is not None:
             entry.merged_ids = self._mapping.merged_ids(record)
+            if self._mapping.part_of is not None:
+                entry.part_of = self._mapping.part_of(record)
             if self._mapping.known_keys is not None:
                 entry.known_keys = self._mapping.known_keys(record, row.warnings)
         older = self._entries.get(key)
         if older is not None:
-            if older.version and version and _order(older.version) > _order(version):
+            if (
+                older.version
+                and version
+                and order_of(older.version) > order_of(version)
+            ):
                 return  # the page brought an older state of the same record
             entry.repeated = older.repeated
         self._entries[key] = entry
@@ -254,7 +262,7 @@ class Chunk:
     @property
     def last_version(self) -> str | None:
         """Latest time of change among the entries, or None."""
-        return max((e.version for e in self if e.version), key=_order, default=None)
+        return max((e.version for e in self if e.version), key=order_of, default=None)
 
     @property
     def failed(self) -> int:
@@ -284,7 +292,7 @@ def place_of(path: str, checkpoint: dict[str, Any]) -> str:
         words = f"records {first}-{place['end']} of {path}"
     elif place.get("last"):
         words = f"{path}, up to id {place['last']}"
-    elif cursor:
+    elif cursor and not cursor.startswith("/"):  # an address has a query
         cut = "…" if len(cursor) > _LONGEST_CURSOR else ""
         words = f"{path}, up to cursor {cursor[:_LONGEST_CURSOR]}{cut}"
     else:
@@ -292,8 +300,8 @@ def place_of(path: str, checkpoint: dict[str, Any]) -> str:
     return words[:_LONGEST_PLACE]
 
 
-def _order(version: str) -> str:
-    """Sorts as the instants do; with its Z, ``…00.5Z`` would come before ``…00Z``."""
+def order_of(version: str) -> str:
+    """What sorts as instants do; with its Z, ``…00.5Z`` would come before ``…00Z``."""
     return version.removesuffix("Z")
 
 

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from crm_warehouse.engine import jobs
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk, Entry
+from crm_warehouse.engine.erased_parts import of_erased
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Counts, Loader
 from crm_warehouse.engine.mapping import Mapping
@@ -99,6 +100,8 @@ class Comparer(Loader):
         ids = [entry.source_id for entry in entries if entry.source_id is not None]
         erased = self._conn.execute(query("find_erased"), {**self._names, "ids": ids})
         forgotten = {source_id for (source_id,) in erased.fetchall()}
+        system = self._names["source_system"]
+        forgotten |= of_erased(self._conn, system, self._entity, entries)
         return [entry for entry in entries if entry.source_id not in forgotten]
 
     def write(

@@ -11,15 +11,17 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from crm_warehouse.engine import payload
+from crm_warehouse.engine import erased_parts, payload
 from crm_warehouse.engine.erased_groups import Groups
+from crm_warehouse.engine.erased_parts import Part
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.record_paths import first_of
@@ -47,6 +49,7 @@ class Request:
         reason: ``request`` of a person; ``source``: it announced the erasure;
             ``merge``: with a record that had been erased.
         actor: Who erases, for the audit trail.
+        parts: Entities whose records are part of these, and erased with them.
     """
 
     entity: Entity
@@ -54,6 +57,7 @@ class Request:
     source_ids: Sequence[str]
     reason: str
     actor: str
+    parts: Sequence[Part] = ()
 
 
 @dataclass(slots=True)
@@ -90,6 +94,7 @@ class _Erasure:
         self._conn = conn
         self._request = request
         self._entity = request.entity
+        self._job_id = job_id
         self._values: dict[str, Any] = {
             "source_system": request.source_system,
             "entity_type": request.entity.name,
@@ -99,12 +104,30 @@ class _Erasure:
         }
 
     def run(self) -> Erased:
-        entity, system = self._entity, self._request.source_system
-        groups = Groups(self._conn, entity, system)
-        found = groups.search(self._request.source_ids)
-        hold_rows(self._conn, source_system=system, entity_type=entity.name)
-        hold_links(self._conn, links_about(entity), KNOWN_KEYS)
-        ids = sorted(groups.close(found))
+        conn, request = self._conn, self._request
+        system, parts = request.source_system, request.parts
+        groups = Groups(conn, self._entity, system)
+        found = groups.search(request.source_ids)
+        searched = [erased_parts.search(conn, each, system, found) for each in parts]
+        entities = [self._entity, *(part.entity for part in parts)]
+        for entity in entities:
+            hold_rows(conn, source_system=system, entity_type=entity.name)
+        links = [link for entity in entities for link in links_about(entity)]
+        hold_links(conn, links, KNOWN_KEYS)
+        ids = groups.close(found)
+        counts: Counter[str] = Counter()
+        for part, parted in zip(parts, searched, strict=True):
+            if parted := parted | erased_parts.rows_of(conn, part, system, ids):
+                of_part = replace(request, entity=part.entity, parts=())
+                erasure = _Erasure(conn, of_part, self._job_id)
+                counts.update(erasure.empty(parted).counts)
+        erased = self.empty(ids)
+        counts.update(erased.counts)
+        return replace(erased, counts=dict(counts))
+
+    def empty(self, found: Collection[str]) -> Erased:
+        """Empty what these records left; the caller holds all of it."""
+        entity, ids = self._entity, sorted(found)
         self._values["ids"] = ids
         erased = Erased(ids, [], {})
         self._conn.execute(query("save_erased"), self._values)

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from psycopg.rows import dict_row
+
 from crm_warehouse.clients.interface import ClientFactory, Gate, SourceClient
 from crm_warehouse.csv_files.client import CsvClient, file_header
+from crm_warehouse.engine import due, jobs, lock
 from crm_warehouse.engine.job import SyncRequest, SyncResult
 from crm_warehouse.engine.jobs import Connection, Job, job_row
 from crm_warehouse.engine.queries import query
-from crm_warehouse.errors import ConfigurationError
+from crm_warehouse.errors import ConfigurationError, TransientSourceError
 from crm_warehouse.spec import Entity
 
 
@@ -52,6 +55,7 @@ def imported_before(conn: Connection, request: SyncRequest) -> SyncResult | None
         "entity_type": request.entity_type,
         "sha256": request.file.sha256,
         "is_snapshot": request.mode == "full",
+        "modified_at": request.file.modified_at,
     }
     with conn.cursor(row_factory=job_row) as cursor:
         job: Job | None = cursor.execute(query("find_csv_import"), values).fetchone()
@@ -84,6 +88,50 @@ def note_file(conn: Connection, job: Job, request: SyncRequest) -> None:
             "notes": [*file.guessed, *notes],
         },
     )
+
+
+def end_dead(conn: Connection, source_system: str) -> list[int]:
+    """End the imports whose process died long ago, for nobody here has their file.
+
+    Given again, the file goes on where its job stopped.
+
+    Returns:
+        The jobs that are ``failed`` now.
+    """
+    values = {
+        "source_system": source_system,
+        "dead_after": due.AIRFLOW_AFTER_SECONDS,  # its own retries have the file
+    }
+    with conn.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(query("find_dead_imports"), values).fetchall()
+    return [
+        each["job_id"]
+        for each in found
+        if _end(conn, source_system=source_system, **each)
+    ]
+
+
+def _end(
+    conn: Connection,
+    source_system: str,
+    entity_type: str,
+    job_id: int,
+    name: str | None,
+) -> bool:
+    """Whether the job was dead indeed, and is ended."""
+    error = TransientSourceError(
+        f"the import of {name or 'a file'} was killed; put the file into the drop"
+        " folder again, or import it by sync --via csv --file: it goes on where it"
+        " stopped"
+    )
+    with conn.transaction():
+        if not lock.is_free(conn, source_system, entity_type):
+            return False
+        job = jobs.load(conn, job_id)
+        if job is None or job.status not in ("pending", "running", "waiting"):
+            return False
+        jobs.stop(conn, job, error, job.tally())
+    return True
 
 
 def unconfirmed(entity: Entity) -> Entity:

@@ -56,7 +56,7 @@ class FileReport:
         lines = [
             f"{self.file['name']}: {result.source} {result.entity}, {self._outcome()}",
             *(f"  {note}" for note in self.notes),
-            "",
+            "  That import:" if self.notes else "",
             f"  rows       {result.records_received - result.records_deleted:>12,}",
             f"  created    {result.records_created:>12,}",
             f"  updated    {result.records_updated:>12,}",
@@ -132,7 +132,7 @@ def write_bad_rows(report: FileReport, file: CsvFile, to: Path) -> bool:
     with file.path.open("rb") as source, to.open("wb") as target:
         source.seek(0)
         target.write(source.read(file.begins_at))
-        rows = Rows(Lines(source, file, file.begins_at), file.delimiter)
+        rows = Rows(Lines(source, file), file.delimiter)
         for at, row in enumerate(rows):
             if at == 0 or row.number in wanted:
                 target.write(row.text.encode(file.encoding, file.errors))

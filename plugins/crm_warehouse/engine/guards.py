@@ -7,7 +7,7 @@ trail keeps who did, and the figures.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +16,17 @@ from psycopg import sql
 
 from crm_warehouse.engine import jobs
 from crm_warehouse.engine.chunk import Chunk, Entry
+from crm_warehouse.engine.emptied_columns import (
+    ColumnWatch,
+    Lines,
+    empty_columns,
+    is_share,
+    lacking,
+)
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.mapping import Mapping
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.settings import Settings
-from crm_warehouse.engine.values import NULL
 from crm_warehouse.errors import GuardError
 from crm_warehouse.spec import Entity, Guard
 
@@ -32,6 +38,8 @@ ALWAYS_DELETED = 10
 #: ``mass_delete``: live records that are asked for beside those that webhooks announce,
 #: when none of these is found and they are not so few.
 CONTROL_IDS = 20
+#: Live records that show whether the source answers at all.
+_WITNESSES = 2
 
 #: ``volume``: so many records are no harm, whatever came before.
 VOLUME_FLOOR = 10_000
@@ -43,51 +51,11 @@ LEAST_JOBS = 5
 #: ``schema_break``: a chunk of at least so many records, of which this share is
 #: rejected although they are rows here, or have lost their ids.
 LEAST_REJECTS, REJECTED_SHARE = 50, 0.5
-#: ``schema_break``: of at least so many records that are rows here, a column is filled
-#: in this share of the rows, and now comes empty in that share of the records.
-LEAST_ROWS, FILLED_SHARE, EMPTY_SHARE = 200, 0.5, 0.99
-
-#: Every so many-th record is looked at first, so that a sound chunk costs next to
-#: nothing; a column that is this empty among them is looked at in all.
-_SAMPLE, _SAMPLE_SHARE = 100, 0.95
+#: ``schema_break``: only of at least so many records that are rows here is an empty
+#: column a sign.
+LEAST_ROWS = 200
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What chunks have shown so far of one table's columns.
-
-    Attributes:
-        into: The unified table.
-        columns: Its mapped columns, in the order of a row's line.
-        thin: Columns that most rows lack anyway, or that rules empty: they are no sign
-            of anything.
-        suspects: Columns that came empty in all that counts in ``known``.
-        known: Records that are rows here.
-        filled: Of these rows, those that have the column filled.
-    """
-
-    into: str
-    columns: list[str]
-    thin: set[str] = field(default_factory=set)
-    suspects: set[str] = field(default_factory=set)
-    known: int = 0
-    filled: Counter[str] = field(default_factory=Counter)
-
-    def narrow(self, empty: set[str]) -> None:
-        """Keep the columns that are empty in this chunk, too."""
-        both = self.suspects & empty
-        if not both:
-            self.known, self.filled = 0, Counter()
-        self.suspects = both or empty
-
-    def judge(self) -> list[str]:
-        """Columns that a source has lost; then begin anew."""
-        most = self.known * FILLED_SHARE
-        lost = sorted(name for name in self.suspects if self.filled[name] >= most)
-        self.thin |= self.suspects.difference(lost)
-        return lost
 
 
 @dataclass(slots=True)
@@ -104,8 +72,9 @@ class Guards:
     _passed: set[Guard] = field(default_factory=set)
     _most_volume: float | None = None
     _gone: int | None = None
+    _inactive: int | None = None
     _lived: int = 0
-    _watches: list[_Watch] = field(default_factory=list)
+    _watches: list[ColumnWatch] = field(default_factory=list)
 
     def check_absences(self, missing: int, received: int, *, approved: int) -> None:
         """Before a full load marks what it did not see.
@@ -160,7 +129,21 @@ class Guards:
             self._check_denied(ids)
 
     def _check_denied(self, ids: Sequence[str]) -> None:
-        before = self._gone_of_late()
+        words = "denies {} of {} live records that webhooks announced of late"
+        self._gone = self._check_ended(ids, self._gone_of_late(), words)
+
+    def _check_inactive(self, entries: list[Entry]) -> None:
+        """Before records are marked that say of themselves that they were deleted."""
+        ids = [e.source_id for e in entries if e.is_gone and e.source_id is not None]
+        if ids and "mass_delete" not in self._passed:
+            words = "says of {} of {} live records that they were deleted there"
+            before = self._inactive
+            if before is None:  # what an earlier attempt of the job marked
+                before = self.job.records_deleted
+            self._inactive = self._check_ended(ids, before, words)
+
+    def _check_ended(self, ids: Sequence[str], before: int, words: str) -> int:
+        """How many have ended with these, after so many before; no mass of them."""
         statement = query("count_live_ids", table=self._raw_table)
         gone = before + self._count(statement, ids=list(ids))
         if gone > max(before, ALWAYS_DELETED):
@@ -168,15 +151,14 @@ class Guards:
             if self._is_mass(gone, live):
                 self._object(
                     "mass_delete",
-                    f"the source denies {gone} of {live} live records that webhooks"
-                    " announced of late, more than max_delete_share"
-                    f" {self.settings.max_delete_share} allows; the last"
-                    f" {gone - before} were not deleted. Look in the source whether"
-                    " they are gone",
+                    f"the source {words.format(gone, live)}, more than"
+                    f" max_delete_share {self.settings.max_delete_share} allows; the"
+                    f" last {gone - before} were not deleted. Look in the source"
+                    " whether they are gone",
                     missing=gone,
                     live=live,
                 )
-        self._gone = gone
+        return gone
 
     def control(self, ids: Sequence[str]) -> list[str]:
         """Others that live here, to be asked for when the source finds none of these.
@@ -186,6 +168,10 @@ class Guards:
         if self._gone_of_late() + len(ids) <= ALWAYS_DELETED:
             return []
         return self._live_beside(ids, CONTROL_IDS)
+
+    def witnesses(self, ids: Sequence[str]) -> list[str]:
+        """Others that live here, which show whether the source answers at all."""
+        return self._live_beside(ids, _WITNESSES)
 
     def _gone_of_late(self) -> int:
         if self._gone is None:
@@ -257,28 +243,51 @@ class Guards:
         )
 
     def check_chunk(self, chunk: Chunk, mapping: Mapping) -> None:
-        """Before a chunk is written that the mapping no longer fits."""
+        """Before a chunk is written that does not fit the mapping, or ends much."""
+        entries = list(chunk)
+        self._check_inactive(entries)
         if "schema_break" in self._passed:
             return
-        entries = list(chunk)
         self._check_rejects(entries, mapping)
+        for watch, rows in self._watched(entries, mapping):
+            self._check_columns(watch, rows)
+
+    def check_pushed(self, chunk: Chunk, mapping: Mapping) -> list[GuardError]:
+        """Likewise of what was pushed; what it tells of is to be left out of the chunk.
+
+        Nobody reads it again, so no record is to hold up others. What is rejected is
+        no matter here: quarantine keeps it.
+        """
+        entries, found = list(chunk), []
+        self._check_inactive(entries)
+        for watch, rows in self._watched(entries, mapping):
+            try:
+                self._check_columns(watch, rows)
+            except GuardError as error:
+                found.append(error)
+        return found
+
+    def _watched(
+        self, entries: list[Entry], mapping: Mapping
+    ) -> Iterator[tuple[ColumnWatch, Lines]]:
+        """Lines of each table, with what is known of its columns; unless overridden."""
+        if "schema_break" in self._passed:
+            return
         if not self._watches:
-            tables = [*mapping.also, mapping]
+            tables = [mapping, *mapping.also]
             self._watches = [
-                _Watch(each.into, each.columns, set(each.emptied)) for each in tables
+                ColumnWatch(each.into, each.columns, set(each.emptied))
+                for each in tables
             ]
-        *besides, own = self._watches
         rows = [e for e in entries if e.row.line is not None]
-        self._check_columns(own, [(e.source_id, e.row.line) for e in rows])
-        for at, watch in enumerate(besides):
-            self._check_columns(
-                watch, [(e.source_id, e.row.also[at].line) for e in rows]
-            )
+        for at, watch in enumerate(self._watches):
+            made = ((e, e.row.also[at - 1] if at else e.row) for e in rows)
+            yield watch, [(e.source_id, row.line) for e, row in made]
 
     def _check_rejects(self, entries: list[Entry], mapping: Mapping) -> None:
         # What a rule rejects, somebody here wanted so.
         rejected = [e for e in entries if e.row.reject and not e.row.reject.rule_name]
-        if len(entries) < LEAST_REJECTS or not _is_share(
+        if len(entries) < LEAST_REJECTS or not is_share(
             len(rejected), len(entries), REJECTED_SHARE
         ):
             return
@@ -287,7 +296,7 @@ class Guards:
         ids = [e.source_id for e in rejected if e.source_id is not None]
         known, _ = self._count_filled(mapping.into, ids, [])
         broken = known + len(rejected) - len(ids)
-        if not _is_share(broken, len(entries), REJECTED_SHARE):
+        if not is_share(broken, len(entries), REJECTED_SHARE):
             return  # as bad when they came first: quarantine keeps them
         [(reason, _)] = Counter(
             (e.row.reject.error_type, e.row.reject.field)
@@ -303,11 +312,9 @@ class Guards:
             records=len(entries),
         )
 
-    def _check_columns(
-        self, watch: _Watch, rows: list[tuple[str | None, str | None]]
-    ) -> None:
+    def _check_columns(self, watch: ColumnWatch, rows: Lines) -> None:
         lines = [line for _, line in rows if line is not None]
-        empty = _empty_columns(lines, watch.columns, watch.thin)
+        empty = empty_columns(lines, watch.columns, watch.thin)
         watch.narrow(empty)
         if not empty or not self._has_rows(LEAST_ROWS):
             return
@@ -324,6 +331,7 @@ class Guards:
             f" ({', '.join(f'{name} {watch.filled[name]}' for name in lost)}); they"
             " were not written. Look whether the source renamed, dropped or retyped a"
             " field, and correct the mapping",
+            lacking(rows, [watch.columns.index(name) for name in lost]),
             columns=lost,
             records=watch.known,
         )
@@ -368,11 +376,20 @@ class Guards:
     def _raw_table(self) -> sql.Identifier:
         return sql.Identifier(self.entity.raw_table)
 
-    def _object(self, guard: Guard, message: str, **figures: Any) -> None:
+    def _object(
+        self,
+        guard: Guard,
+        message: str,
+        source_ids: Sequence[str] = (),
+        **figures: Any,
+    ) -> None:
         """Stop the job, or note that it overrides the guard, and why it would stop."""
         if guard not in self.job.overrides:
             finding = f"{self.entity.path}: {message}"
-            raise GuardError(finding, guard, self.job.job_type)
+            mode = self.job.job_type
+            if mode == "incremental" and guard in FULL_GUARDS:
+                mode = "full"  # the one that such an override goes with
+            raise GuardError(finding, guard, mode, source_ids)
         if guard not in self._passed:
             self._passed.add(guard)
             words = ", ".join(f"{name} {_told(each)}" for name, each in figures.items())
@@ -383,26 +400,3 @@ class Guards:
 
 def _told(figure: Any) -> str:
     return ", ".join(figure) if isinstance(figure, list) else str(figure)
-
-
-def _empty_columns(lines: list[str], columns: list[str], thin: set[str]) -> set[str]:
-    """Columns without a value in nearly all lines."""
-    if not lines:
-        return set()
-    sample = lines[:: max(1, len(lines) // _SAMPLE)]
-    empty = _emptier_than(_SAMPLE_SHARE, sample, columns) - thin
-    return empty and empty & _emptier_than(EMPTY_SHARE, lines, columns)
-
-
-def _emptier_than(share: float, lines: list[str], columns: Iterable[str]) -> set[str]:
-    cells = zip(*(line.split("\t") for line in lines), strict=True)
-    # Lists of parents follow the columns.
-    return {
-        name
-        for name, values in zip(columns, cells, strict=False)
-        if _is_share(values.count(NULL) + values.count(""), len(lines), share)
-    }
-
-
-def _is_share(part: int, whole: int, share: float) -> bool:
-    return part >= share * whole

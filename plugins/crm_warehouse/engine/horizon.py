@@ -91,8 +91,9 @@ def _begins(conn: Connection, job: Job) -> datetime | None:
 def _write_down(
     conn: Connection, job: Job, begins: datetime | None, kept_from: datetime
 ) -> None:
-    """Keep for good what is lost, in the audit trail; not again when a job goes on."""
-    if job.chunks:
+    """Keep for good what is lost, in the audit trail; of one job once a day."""
+    row = conn.execute(query("told_horizon"), {"job_id": job.id}).fetchone()
+    if row and row[0]:
         return
     jobs.audit(
         conn,

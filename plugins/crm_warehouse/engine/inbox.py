@@ -1,16 +1,23 @@
 """Webhook deliveries become events, each known once."""
 
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
-from crm_warehouse.clients.webhook_events import WebhookEvent
+from crm_warehouse.clients.webhook_events import MOST_LEVELS, WebhookEvent, is_deeper
 from crm_warehouse.engine import payload
 from crm_warehouse.engine.inbox_redaction import redact_delivery
 from crm_warehouse.engine.job import WebhookRequest
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
+from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS
 from crm_warehouse.engine.redaction import (
     Forgotten,
     named_ids,
@@ -21,57 +28,185 @@ from crm_warehouse.engine.redaction import (
 from crm_warehouse.engine.share import hold_inbox
 from crm_warehouse.errors import SourceError
 
-#: Deliveries of one transaction; each has at most some hundred events.
-_BATCH = 100
+#: Deliveries of one transaction, and bytes of their bodies: some ten thousand events.
+_BATCH = 1_000
+_BATCH_BYTES = 3 * 1024 * 1024
+#: Events from which on a transaction takes no more deliveries, and those of one
+#: statement: tiny ones may stand in a megabyte by the hundred thousand. So a statement
+#: has a few megabytes, and what is in one body; jsonb takes 255.
+_ENOUGH_EVENTS = 10_000
+_STATEMENT = 1_000
+#: Longest payload, as JSON, that is kept with each of the records that an event is
+#: about; a longer one is with the first, for they may be thousands.
+_MOST_REPEATED = 4_096
+#: What an event is judged by when its delivery is exploded again.
+_JUDGED = ("dedupe_key", "state", "reason")
+#: What a delivery, and not the moment, is to blame for.
+_FAULTS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    RecursionError,
+    ValueError,
+)
 
 
-def explode_deliveries(conn: Connection, request: WebhookRequest) -> None:
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A delivery taken apart.
+
+    Attributes:
+        events: A row for each event.
+        error_message: Why it has none, or None.
+    """
+
+    id: int
+    body: bytes
+    content_type: str
+    events: list[dict[str, Any]]
+    error_message: str | None
+
+
+def explode_deliveries(
+    conn: Connection, request: WebhookRequest, beat: Callable[[], None] = lambda: None
+) -> None:
     """Write the events of all pending deliveries; the caller is alone at it.
+
+    Those that come meanwhile wait for the next merge: while deliveries go on coming,
+    there would be no end, and nothing be merged.
 
     Args:
         conn: Connection in autocommit mode.
         request: Whose deliveries, and which account and app they must name.
+        beat: Called between deliveries, as often as a job must say that it lives.
     """
-    values = {"source_system": request.source_system, "limit": _BATCH}
+    beat = _now_and_then(beat)
+    values: dict[str, Any] = {"source_system": request.source_system}
+    newest = conn.execute(query("newest_delivery"), values).fetchone()
+    values["newest"] = newest[0] if newest else None
+    limits = {"limit": _BATCH, "max_bytes": _BATCH_BYTES}
     while True:
-        pending = conn.execute(query("pending_deliveries"), values).fetchall()
+        pending = conn.execute(query("pending_deliveries"), values | limits).fetchall()
         if not pending:
             return
-        events: list[dict[str, Any]] = []
-        outcomes: list[dict[str, Any]] = []
-        for delivery_id, body in pending:
-            found, message = _explode(delivery_id, body, request)
-            outcomes.append({"id": delivery_id, "error_message": message})
-            events += found
-        bodies = dict(pending)
+        for part in _parts(pending, request, beat):
+            _write(conn, request, part)
+
+
+def _now_and_then(beat: Callable[[], None]) -> Callable[[], None]:
+    """The beat, left out where the one before is a moment ago: deliveries are many."""
+    last = time.monotonic()
+
+    def now_and_then() -> None:
+        nonlocal last
+        if time.monotonic() - last >= HEARTBEAT_SECONDS:
+            beat()
+            last = time.monotonic()
+
+    return now_and_then
+
+
+def _parts(
+    pending: Iterable[tuple[int, bytes, str]],
+    request: WebhookRequest,
+    beat: Callable[[], None],
+) -> Iterator[list[_Delivery]]:
+    """Deliveries taken apart, as many as are written in one transaction."""
+    part: list[_Delivery] = []
+    events = 0
+    for delivery_id, body, content_type in pending:
+        beat()
+        found, message = _explode(delivery_id, body, content_type, request)
+        part.append(_Delivery(delivery_id, body, content_type, found, message))
+        events += len(found)
+        if events >= _ENOUGH_EVENTS:
+            yield part
+            part, events = [], 0
+    if part:
+        yield part
+
+
+def _write(conn: Connection, request: WebhookRequest, part: list[_Delivery]) -> None:
+    """Write the events of deliveries; one that cannot be written stops no other."""
+    try:
         with conn.transaction():
             hold_inbox(conn, request.source_system)
+            events = [event for each in part for event in each.events]
+            bodies = {each.id: (each.body, each.content_type) for each in part}
             _redact(conn, request, events, bodies)
-            conn.execute(query("save_events"), {**values, "events": Jsonb(events)})
+            _save(conn, request.source_system, events, list(bodies))
+            outcomes = [
+                {"id": each.id, "error_message": each.error_message} for each in part
+            ]
             conn.execute(query("settle_deliveries"), {"deliveries": Jsonb(outcomes)})
+    except _FAULTS as error:
+        if len(part) > 1:
+            for each in part:
+                _write(conn, request, [each])
+        elif part[0].events:
+            # Of what is refused an error may tell the values.
+            message = f"cannot be read: {type(error).__name__} when it is stored"
+            _write(conn, request, [replace(part[0], events=[], error_message=message)])
+        else:
+            raise
+
+
+def _save(
+    conn: Connection, source_system: str, events: list[dict[str, Any]], ids: list[int]
+) -> None:
+    """Write the events; of replayed deliveries also judge those anew that failed."""
+    found = conn.execute(query("still_pending"), {"deliveries": ids}).fetchall()
+    replayed = dict(found)
+    events = [event for event in events if event["delivery_id"] in replayed]
+    again = [event for event in events if replayed[event["delivery_id"]]]
+    # Out of a redacted body an event has another dedupe key than its row has.
+    new = [e for e in events if not (e.get("redacted") and replayed[e["delivery_id"]])]
+    values: dict[str, Any] = {"source_system": source_system}
+    for start in range(0, len(new), _STATEMENT):
+        some = Jsonb(new[start : start + _STATEMENT])
+        conn.execute(query("save_events"), {**values, "events": some})
+    if again:
+        values["deliveries"] = list({event["delivery_id"] for event in again})
+        judged = [{name: event[name] for name in _JUDGED} for event in again]
+        conn.execute(query("judge_events"), {**values, "events": Jsonb(judged)})
 
 
 def _explode(
-    delivery_id: int, body: bytes, request: WebhookRequest
+    delivery_id: int, body: bytes, content_type: str, request: WebhookRequest
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Rows of a delivery's events, or why it has none."""
     parse = WEBHOOK_PARSERS[request.source.client]
     try:
-        events = parse(unpack(body), portal_id=request.portal_id, app_id=request.app_id)
-        return [
-            _row(delivery_id, position, event) for position, event in enumerate(events)
-        ], None
+        events = parse(
+            unpack(body),
+            content_type=content_type,
+            portal_id=request.portal_id,
+            app_id=request.app_id,
+        )
+        return list(_rows(delivery_id, events)), None
     except SourceError as error:
         return [], str(error)
     except Exception as error:  # noqa: BLE001  one delivery must not stop the others
         return [], f"cannot be read: {type(error).__name__}"
 
 
+def _rows(delivery_id: int, events: list[WebhookEvent]) -> Iterator[dict[str, Any]]:
+    """Rows of events; those that are parts of one share its payload."""
+    whole = kept = None
+    for position, event in enumerate(events):
+        if event.payload is not whole:
+            whole, kept = event.payload, _payload(event)
+        elif kept is not None and len(json.dumps(kept)) > _MOST_REPEATED:
+            kept = None
+        yield _row(delivery_id, position, event) | {"payload": kept}
+
+
 def _redact(
     conn: Connection,
     request: WebhookRequest,
     events: list[dict[str, Any]],
-    bodies: dict[int, bytes],
+    bodies: dict[int, tuple[bytes, str]],
 ) -> None:
     """Keep no values of records that were erased, neither in events nor in bodies."""
     ids = {event["object_id"] for event in events if event["object_id"]}
@@ -93,8 +228,9 @@ def _redact(
             deliveries.add(event["delivery_id"])
     parse = WEBHOOK_PARSERS[request.source.client]
     for delivery_id in sorted(deliveries):
-        signed = unpack(bodies[delivery_id])
-        body = redact_body(signed, parse, forgotten)
+        packed, content_type = bodies[delivery_id]
+        signed = unpack(packed)
+        body = redact_body(signed, content_type, parse, forgotten)
         if body is not None:
             redact_delivery(conn, delivery_id, signed, body)
 
@@ -110,21 +246,25 @@ def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]
         "event_type": event.event_type,
         "event_id": event.event_id,
         "occurred_at": moment.isoformat() if moment else None,
-        "dedupe_key": event.dedupe_key,
+        "dedupe_key": event.dedupe_key or _own_key(delivery_id, position),
         "merged_into": event.merged_into,
         "state": state,
         "reason": reason,
     }
     cleaned: dict[str, Any] = payload.clean(row)
-    return cleaned | {"payload": _payload(event)}
+    return cleaned
+
+
+def _own_key(delivery_id: int, position: int) -> str:
+    """The dedupe key of an event that is one of its own in each delivery."""
+    return hashlib.sha256(f"{delivery_id}/{position}".encode()).hexdigest()
 
 
 def _payload(event: WebhookEvent) -> Any:
     """The event as jsonb takes it; None where it cannot: the delivery has its bytes."""
-    try:
-        return payload.clean(event.payload)
-    except RecursionError:
+    if is_deeper(event.payload, MOST_LEVELS):
         return None
+    return payload.clean(event.payload)
 
 
 def _state(event: WebhookEvent) -> tuple[str, str | None]:

@@ -2,9 +2,10 @@
 
 After the erasure is committed, not with it: the inbox may be long, and loads must not
 wait for it. Deliveries that are taken apart from then on are redacted by whoever does
-that (:mod:`crm_warehouse.engine.inbox`). What a kill leaves is marked as such in
-``ops.erased_records``; the next erasure, merge of webhooks or round of maintenance goes
-on.
+that (:mod:`crm_warehouse.engine.inbox`). Merges of webhooks, which must not wait
+either, go by the events of the erased records. For what these do not tell, as of events
+that came twice, all of the inbox is looked through by the next erasure or round of
+maintenance: ``ops.erased_records`` has what is still to be done, after a kill, too.
 """
 
 import hashlib
@@ -18,7 +19,9 @@ from crm_warehouse.clients.registry import WEBHOOK_PARSERS
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.redaction import (
+    EMPTIED,
     Forgotten,
+    is_emptied,
     redact_body,
     redact_event,
     unpack,
@@ -39,6 +42,7 @@ def redact_inbox(
     actor: str,
     job_id: int | None = None,
     beat: Callable[[], None] = lambda: None,
+    told_only: bool = False,
 ) -> dict[str, int]:
     """Look through the inbox for all erased records that it was not yet redacted for.
 
@@ -49,6 +53,8 @@ def redact_inbox(
         actor: Who does it, for the audit trail.
         job_id: The job that does it, if one does.
         beat: Called between batches.
+        told_only: Look at nothing but the events of these records and their deliveries,
+            which takes milliseconds; the rest remains to be done.
 
     Returns:
         Events and deliveries redacted, by table.
@@ -61,9 +67,15 @@ def redact_inbox(
     with conn.transaction():
         # Whoever took deliveries apart without knowing of the erasure is done by then.
         hold_inbox(conn, source_system)
-    redactor.run(write=True)
+    if told_only:
+        redactor.run_told()
+    else:
+        redactor.run(write=True)
+    if told_only and not any(redactor.counts.values()):
+        return redactor.counts
     with conn.transaction():
-        conn.execute(query("mark_redacted"), {**values, **redactor.names})
+        if not told_only:
+            conn.execute(query("mark_redacted"), {**values, **redactor.names})
         told = {"erased": len(found), "records": redactor.counts}
         conn.execute(
             query("audit"),
@@ -112,7 +124,22 @@ class Redactor:
         """Redact what is found, a batch a transaction, or only count it."""
         if self._parse is None:
             return
-        for events in self._batches(query("events_of_records")):
+        self._redact_events(write=write)
+        self._redact_deliveries(query("deliveries_of_source"), write=write)
+
+    def run_told(self) -> None:
+        """Redact the events that name the records, and what brought these.
+
+        In the other order: while an event has its values, its delivery is found.
+        """
+        if self._parse is None:
+            return
+        self._redact_deliveries(query("deliveries_of_records"), write=True)
+        self._redact_events(write=True, told_only=True)
+
+    def _redact_events(self, *, write: bool, told_only: bool = False) -> None:
+        statement = query("events_of_records")
+        for events in self._batches(statement, told_only=told_only):
             left = {
                 str(event_id): redact_event(payload)
                 for event_id, entity, object_id, payload in events
@@ -122,14 +149,19 @@ class Redactor:
             if write and left:
                 values = {"events": Jsonb(left), "job_id": self._job_id}
                 self._conn.execute(query("redact_events"), values)
-        for deliveries in self._batches(query("deliveries_of_source")):
-            found = [each for each, body in deliveries if self._redacted(body)]
+
+    def _redact_deliveries(self, statement: sql.Composed, *, write: bool) -> None:
+        for deliveries in self._batches(statement):
+            found = [each for each, *sent in deliveries if self._redacted(*sent)]
             self.counts["staging.webhook_deliveries"] += len(found)
             if write and found:
                 self._redact(found)
 
-    def _batches(self, statement: sql.Composed) -> Iterator[list[tuple[Any, ...]]]:
-        values = {**self.names, "source_system": self._source_system, "limit": _BATCH}
+    def _batches(
+        self, statement: sql.Composed, **more: Any
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        names = {"source_system": self._source_system, **self.names}
+        values = {**names, "limit": _BATCH, **more}
         after = 0
         while True:
             limits = {**values, "after": after}
@@ -140,25 +172,26 @@ class Redactor:
             self._beat()
             after = rows[-1][0]
 
-    def _redacted(self, body: bytes) -> tuple[bytes, bytes] | None:
+    def _redacted(self, body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
         """The signed bytes, and what is to stand in their place; None: it may stay."""
         assert self._parse is not None  # noqa: S101  run looks
         try:
             signed = unpack(body)
         except SourceError:
-            signed = None
-        if signed is not None and not self._forgotten.may_stand_in(signed):
+            # Nobody can say whose a damaged one is.
+            return None if is_emptied(body) else (body, EMPTIED)
+        if not self._parse.carries and not self._forgotten.may_stand_in(signed):
             return None
-        redacted = redact_body(signed or b"", self._parse, self._forgotten)
-        return None if redacted is None else (signed or body, redacted)
+        redacted = redact_body(signed, content_type, self._parse, self._forgotten)
+        return None if redacted is None else (signed, redacted)
 
     def _redact(self, ids: list[int]) -> None:
         """Read them once more: another erasure may have redacted them meanwhile."""
         with self._conn.transaction():
             hold_inbox(self._conn, self._source_system)
             rows = self._conn.execute(query("load_deliveries"), {"deliveries": ids})
-            for delivery_id, body in rows.fetchall():
-                if (found := self._redacted(body)) is not None:
+            for delivery_id, *sent in rows.fetchall():
+                if (found := self._redacted(*sent)) is not None:
                     redact_delivery(self._conn, delivery_id, *found)
 
 

@@ -20,16 +20,25 @@ def parse_since(text: str) -> datetime:
     Raises:
         ConfigurationError: No ISO 8601 date or time, or one that has not come yet.
     """
+    value = parse_moment(text)
+    if value > datetime.now(UTC):
+        raise ConfigurationError(f"{text!r} lies in the future; nothing changed since")
+    return value
+
+
+def parse_moment(text: str) -> datetime:
+    """A date or time as people write it; without an offset it is UTC.
+
+    Raises:
+        ConfigurationError: It is not ISO 8601.
+    """
     try:
         value = datetime.fromisoformat(text)
-        value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigurationError(
             f"{text!r} is no ISO 8601 time; write it like 2026-01-31T00:00:00Z"
         ) from None
-    if value > datetime.now(UTC):
-        raise ConfigurationError(f"{text!r} lies in the future; nothing changed since")
-    return value
 
 
 def parse_override(text: str) -> frozenset[Guard]:

@@ -91,6 +91,8 @@ def _keys(value: Any) -> Iterator[str]:
 def _canonical(text: str) -> str:
     if len(text) > _LONGEST_KEY or not (text.isascii() and text.isprintable()):
         raise ValueError(f"no key: longer than {_LONGEST_KEY}, or not plain ASCII")
+    if "@" in text or " " in text:  # names and addresses of people, not of records
+        raise ValueError("no key: holds an @, or a blank")
     if whole := _WHOLE.fullmatch(text):
         return whole[1]
     return text.lower() if _UUID.fullmatch(text) else text

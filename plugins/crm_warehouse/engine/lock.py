@@ -35,7 +35,7 @@ def entity_lock(conn: Connection, request: JobRequest) -> Iterator[None]:
     Raises:
         SyncConflictError: Another sync of the entity is at work.
     """
-    name = f"crm_warehouse:{request.source_system}:{request.entity_type}"
+    name = _name(request.source_system, request.entity_type)
     row = conn.execute("SELECT hashtextextended(%s, 0)", [name]).fetchone()
     assert row is not None  # noqa: S101  a SELECT without FROM returns one row
     key = row[0]
@@ -52,6 +52,17 @@ def entity_lock(conn: Connection, request: JobRequest) -> Iterator[None]:
     finally:
         if not conn.closed:
             conn.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def is_free(conn: Connection, source_system: str, entity_type: str) -> bool:
+    """Hold the lock to the end of the transaction, if nobody else does."""
+    statement = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+    row = conn.execute(statement, [_name(source_system, entity_type)]).fetchone()
+    return bool(row and row[0])
+
+
+def _name(source_system: str, entity_type: str) -> str:
+    return f"crm_warehouse:{source_system}:{entity_type}"
 
 
 def _try(conn: Connection, key: int) -> bool:

@@ -13,10 +13,12 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from crm_warehouse.engine import horizon, retention, webhook_gaps
+from crm_warehouse.clients.registry import announced
+from crm_warehouse.engine import file_imports, horizon, retention, webhook_gaps
 from crm_warehouse.engine.finish import link_rows
 from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.jobs import Connection
+from crm_warehouse.engine.profiles import as_loaded
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.recovery import (
     AccessOf,
@@ -171,6 +173,8 @@ class _Round:
             "reprocess", name, lambda conn, act: self._reprocess(conn, act, source)
         )
         self._do("link", name, lambda conn, act: _link(conn, act, source))
+        if any(entity.csv is not None for entity in source.all_entities.values()):
+            self._do("end_imports", name, lambda c, act: _end_imports(c, act, source))
         if source.forgets:
             self._do("horizon", name, lambda c, act: _watch_horizon(c, act, source))
         if source.webhooks:
@@ -240,6 +244,9 @@ class _Round:
 
     def _redact(self, conn: Connection, act: Act, source: Source) -> list[Due]:
         by = self._request.triggered_by
+        # The profile says where a delivered record has its id.
+        for entity in announced(source)[:1]:
+            source, _ = as_loaded(conn, source, source.name, entity)
         act.details |= redact_inbox(conn, source, source.name, actor=by)
         act.found = act.done = sum(act.details.values())
         return []
@@ -289,6 +296,13 @@ def _link(conn: Connection, act: Act, source: Source) -> list[Due]:
         with conn.transaction():  # one by one: loads wait for the links held
             act.done += link_rows(conn, source.name, [entity])
     act.found = act.done
+    return []
+
+
+def _end_imports(conn: Connection, act: Act, source: Source) -> list[Due]:
+    ended = file_imports.end_dead(conn, source.name)
+    act.found = act.done = len(ended)
+    act.details = {"jobs": ended} if ended else {}
     return []
 
 

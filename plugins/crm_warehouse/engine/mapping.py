@@ -24,6 +24,7 @@ from crm_warehouse.engine.record_paths import (
     missing_id,
     rest,
     usable_id,
+    whole_getter,
 )
 from crm_warehouse.engine.rules import Check
 from crm_warehouse.engine.schema_changes import is_lost
@@ -114,6 +115,7 @@ class Mapping:
             columns in a row, as jsonb, and count in its hash.
         digest: Changes when records may map otherwise than before.
         merged_ids: Lists the ids that a record says were merged into it.
+        part_of: Reads which record one is part of; None: they are of none.
         known_keys: Reads the known keys of a record; None: the entity has none.
         kept_kinds: Kinds of them about which records say nothing any more, likewise.
         is_gone: Whether a record says that it was deleted; None: none does.
@@ -170,10 +172,11 @@ class Mapping:
         self._id = getter(entity.id_path)
         self._version = getter(entity.version_path) if entity.version_path else None
         self.merged_ids = merged_ids_getter(entity.merged_ids)
+        self.part_of = whole_getter(entity)
         keys = entity.known_keys
         self.known_keys = key_reader(keys, entity.value_keys) if keys else None
         self.kept_kinds = [each.kind for each in keys if is_lost(each, removed)]
-        self.is_gone = gone_getter(entity.active_path)
+        self.is_gone = gone_getter(entity)
         own = [check for check in checks if check.table == entity.into]
         self._checks = self._bind(own, range(len(self._fields)))
         self._late_checks = self._bind(own, range(len(self._fields), len(self.columns)))
@@ -395,6 +398,7 @@ def _digest(
         sorted(kept),
         # Left out where there are none: digests of before stay what they were.
         *([entity.value_keys] if entity.value_keys else []),
+        *([entity.deleted_path] if entity.deleted_path else []),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

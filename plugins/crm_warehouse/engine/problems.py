@@ -20,6 +20,7 @@ _BUILT_IN = {
     "refused_by_warehouse": "built-in:postgresql",
     "too_many_cells": "built-in:csv",
     "broken_quote": "built-in:csv",
+    "cut_short": "built-in:csv",
     "invalid_id": "built-in:csv",
 }
 

@@ -24,9 +24,15 @@ def check(conn: Connection, request: JobRequest, source: Source) -> None:
         ConfigurationError: The entity was loaded with another; says what to do.
     """
     name = request.entity_type
-    loaded = _loaded_with(conn, request.source_system, name)
-    if request.mode == "full" or loaded in (None, source.profile):
+    loaded, ended = _loaded_with(conn, request.source_system, name)
+    if request.mode == "full" or {loaded, ended} <= {None, source.profile}:
         return
+    if loaded == source.profile:
+        raise ConfigurationError(
+            f"{request.source_system} {name} still has records of {_told(ended)}: the"
+            f" full load that changes it to {_told(loaded)} has not ended well; run"
+            " that again first"
+        )
     raise ConfigurationError(
         f"{request.source_system} {name} was loaded with {_told(loaded)}, and the"
         f" connection names {_told(source.profile)}, whose records have other ids:"
@@ -50,7 +56,7 @@ def as_loaded(
     """
     if not source.profiles:
         return source, entity
-    loaded = _loaded_with(conn, source_system, entity.name)
+    loaded, _ = _loaded_with(conn, source_system, entity.name)
     found = source.profiles.get(loaded or "", source)
     if entity.name not in found.entities:  # its profile is not there any more
         return source, entity
@@ -62,11 +68,16 @@ def argument(source: Source) -> dict[str, str]:
     return {"profile": source.profile} if source.profile else {}
 
 
-def _loaded_with(conn: Connection, source_system: str, entity: str) -> str | None:
-    """The profile; empty: the source's own API; None: it was never loaded."""
+def _loaded_with(
+    conn: Connection, source_system: str, entity: str
+) -> tuple[str | None, str | None]:
+    """Profiles of the latest job, and of the latest load that ended well.
+
+    Empty: the source's own API; None: there is no such job.
+    """
     values = {"source_system": source_system, "entity_type": entity}
     row = conn.execute(query("load_profile"), values).fetchone()
-    return row[0] if row else None
+    return row or (None, None)
 
 
 def _told(profile: str | None) -> str:

@@ -5,9 +5,12 @@ from typing import Any
 
 from crm_warehouse.engine.problems import Problem
 from crm_warehouse.engine.values import trimmed
-from crm_warehouse.spec import LinkMap, Path
+from crm_warehouse.spec import Entity, LinkMap, Path
+from crm_warehouse.unified import PARTS
 
 LONGEST_ID = 512
+#: What stands where a record that exists says that it was not deleted.
+_NOT_DELETED = ("", "false", "0")
 
 
 def getter(path: Path, value_keys: Sequence[str] = ()) -> Callable[[Any], Any]:
@@ -110,17 +113,36 @@ def joined(
     return join
 
 
-def gone_getter(path: Path | None) -> Callable[[Any], bool] | None:
-    """Function that says whether a record is not active; None: nobody can say."""
-    if path is None:
+def gone_getter(entity: Entity) -> Callable[[Any], bool] | None:
+    """Function that says whether a record was deleted; None: no record says it."""
+    active, deleted = (
+        getter(path) if path else None
+        for path in (entity.active_path, entity.deleted_path)
+    )
+    if active is None and deleted is None:
         return None
-    get = getter(path)
 
     def is_gone(record: Any) -> bool:
-        value = get(record)
-        return value is not None and trimmed(value).lower() == "false"
+        return bool(
+            (active and _word(active(record)) == "false")
+            or (deleted and _word(deleted(record)) not in _NOT_DELETED)
+        )
 
     return is_gone
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else trimmed(value).lower()
+
+
+def whole_getter(entity: Entity) -> Callable[[Any], str | None] | None:
+    """Function that reads which record another is part of; None: they are of none."""
+    columns = {link.child for link in PARTS if link.table == entity.into}
+    for line in entity.fields:
+        if line.target in columns:
+            get = first_of(line.paths, entity.value_keys)
+            return lambda record: usable_id(get(record))
+    return None
 
 
 def rest(taken: set[str]) -> Callable[[Any], Any]:

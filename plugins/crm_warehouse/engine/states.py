@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
+from crm_warehouse.engine import erased_parts
 from crm_warehouse.engine.absences import Gone
 from crm_warehouse.engine.chunk import Chunk
 from crm_warehouse.engine.deletions import bury
@@ -91,7 +92,7 @@ class States:
         """
         pairs = self._pairs(chunk, told)
         ids = {entry.source_id for entry in chunk if entry.source_id is not None}
-        erased = self._erased(ids.union(*pairs))
+        erased = self._erased(ids.union(*pairs)) | self._parts_of_erased(chunk)
         if not erased:
             return 0
         others = {
@@ -113,9 +114,13 @@ class States:
             counted = sum(not chunk.has_seen(each) for each in lived)
             for each in lived:
                 chunk.note(each)
-            erased = self._erased(ids)
+            erased |= self._erased(ids)
         chunk.drop(erased)
         return counted
+
+    def _parts_of_erased(self, chunk: Chunk) -> set[str]:
+        system = self._names["source_system"]
+        return erased_parts.of_erased(self._conn, system, self._entity, list(chunk))
 
     def _erased(self, ids: Iterable[str]) -> set[str]:
         values = {**self._names, "ids": list(ids)}

@@ -64,13 +64,15 @@ def trimmed(value: Any) -> str:
 def one_value(convert: Converter) -> Converter:
     """The converter, for records whose values may be inside objects.
 
-    An object that comes this far holds its value nowhere that is known of; as text it
-    would pass for one.
+    An object that comes this far holds its value nowhere that is known of, and a list
+    holds several; as text they would pass for one.
     """
 
     def converted(value: Any) -> str:
         if type(value) is dict:
             raise UnusableValueError("invalid_text", "an object without a value")
+        if type(value) is list:
+            raise UnusableValueError("invalid_text", "a list in place of a value")
         return convert(value)
 
     return converted

@@ -13,9 +13,11 @@ from crm_warehouse.spec import Entity, Source
 
 #: How much later than the change, or than the load that saw it, an event may come.
 TOLERANCE_SECONDS = 15 * 60.0
-#: Types of events, as regular expressions; every other one tells of a change.
-_CREATED = r"\.(creation|restore)$"
+#: Types of events, as regular expressions; every other one tells of a change. A
+#: delivery tells of either.
+_CREATED = r"\.(creation|restore|delivery)$"
 _DELETED = r"\.(deletion|privacyDeletion|merge)$"
+_CHANGED = r"^(?!.*\.(creation|restore|deletion|privacyDeletion|merge)$)"
 
 
 def find_overdue(conn: Connection, source: Source) -> tuple[int, list[Due]]:
@@ -45,6 +47,7 @@ def measure(conn: Connection, source: Source, entity: Entity) -> dict[str, int]:
     patterns = {
         "tolerance": TOLERANCE_SECONDS,
         "created": _CREATED,
+        "changed": _CHANGED,
         "deleted": _DELETED,
     }
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
@@ -56,7 +59,12 @@ def measure(conn: Connection, source: Source, entity: Entity) -> dict[str, int]:
 
 
 def find_full_load(conn: Connection, source: Source, entity: Entity) -> list[Due]:
-    """The full load that closes a gap of the entity, when one is due."""
+    """The full load that closes a gap of the entity, when one is due.
+
+    Never of a source that forgets: it would delete what is only old.
+    """
+    if source.forgets:
+        return []
     values = {"source_system": source.name, "entity_type": entity.name}
     row: tuple[datetime] | None = conn.execute(
         query("ask_full_load"), values

@@ -2,25 +2,41 @@
 
 Law 10: values of events are evidence, never data. The records that events announce are
 read by id and merged as a poll does, under the same lock of their rows, so that of
-poll and webhook the newer state wins. Events are settled in the transaction that merges
-their records; a kill leaves them pending.
+poll and webhook the newer state wins. Where deliveries carry whole records, these are
+merged in the same way (``carried.py``). Events are settled in the transaction that
+merges their records; a kill leaves them pending.
 """
 
 import contextlib
+import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from typing import Any
 
 from crm_warehouse.clients.interface import (
     ClientFactory,
-    Found,
     PropertyReader,
     SourceClient,
 )
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
 from crm_warehouse.engine import jobs, schema_changes, settings
 from crm_warehouse.engine.absences import Gone
+from crm_warehouse.engine.announced import (
+    Answer,
+    Batch,
+    Read,
+    Refused,
+    Unreadable,
+    read,
+)
+from crm_warehouse.engine.carried import (
+    Carried,
+    CarriedChunk,
+    as_told,
+    losing,
+    pending_records,
+)
 from crm_warehouse.engine.chunk import Chunk, SeenIds
 from crm_warehouse.engine.erasure import Request as ErasureRequest
 from crm_warehouse.engine.erasure import erase
@@ -38,17 +54,17 @@ from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
 from crm_warehouse.engine.lock import entity_lock
 from crm_warehouse.engine.mapping import Mapping
+from crm_warehouse.engine.partial import stored_records, version_key
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.read_ahead import HEARTBEAT_SECONDS, ReadAhead
 from crm_warehouse.engine.rule_store import job_mapping
 from crm_warehouse.engine.run import JobRun, Progress, load_seen
 from crm_warehouse.engine.session import open_session
+from crm_warehouse.engine.share import hold_rows
 from crm_warehouse.errors import (
-    AuthenticationError,
     ConfigurationError,
     CrmWarehouseError,
     GuardError,
-    RequestRefusedError,
     SourceError,
     SyncDisabledError,
 )
@@ -56,8 +72,13 @@ from crm_warehouse.spec import Entity
 
 #: Events looked at in one round; their records are read and merged at once.
 _BATCH = 500
+#: Events settled in one statement, and looked up for it, besides those looked at.
+_SETTLED = 5_000
+_REST = 100_000
 #: Records erased in one transaction.
 _ERASED = 100
+
+_log = logging.getLogger(__name__)
 
 
 def merge_webhooks(
@@ -102,41 +123,6 @@ def merge_webhooks(
         return run.execute(conninfo, open_client, patience)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Records of one entity to be read again.
-
-    Attributes:
-        control: Others that live here, to be asked for when none of these exists.
-    """
-
-    entity: Entity
-    source_ids: list[str]
-    control: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What the source has of a batch.
-
-    Attributes:
-        silent: Neither a record of the batch nor one of its control.
-    """
-
-    found: Found
-    silent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """The source will not let us read an entity."""
-
-    error: SourceError
-
-
-_Answer = _Read | _Refused
-
-
 class _WebhookRun(JobRun):
     """One process's work on one merge."""
 
@@ -149,11 +135,13 @@ class _WebhookRun(JobRun):
     ) -> None:
         super().__init__(conn, job, progress)
         self._request = request
+        self._parser = WEBHOOK_PARSERS[request.source.client]
         self._seen = SeenIds()
         self._tools: dict[str, tuple[Mapping, Loader]] = {}
         self._entities: dict[str, Entity] = {}
         self._guards: dict[str, Guards] = {}
         self._refusals: dict[str, CrmWarehouseError] = {}
+        self._objections: list[GuardError] = []
         self._described: set[str] = set()
 
     def work(
@@ -164,12 +152,26 @@ class _WebhookRun(JobRun):
         What is delivered meanwhile stays a delivery until the next merge, so there is
         an end.
         """
-        request, stop = self._request, threading.Event()
         self._entities = self._switched_on()
-        explode_deliveries(self._conn, request)
+        explode_deliveries(self._conn, self._request, self._beat)
         self._erase()
         self._ignore_others()
+        self._beat()
         self._seen = load_seen(self._conn, self.job)
+        if self._parser.carries:
+            self._merge_carried()
+        else:
+            self._read_again(conninfo, open_client, patience)
+        # Others must not wait for what cannot be read, or is set aside; but it is told.
+        for error in (*self._refusals.values(), *self._objections):
+            raise error
+        return self._finish()
+
+    def _read_again(
+        self, conninfo: str, open_client: ClientFactory, patience: Patience
+    ) -> None:
+        """Read what events announce from the source, and merge it."""
+        request, stop = self._request, threading.Event()
         quota = QuotaGate(
             conninfo,
             request.source_system,
@@ -183,10 +185,47 @@ class _WebhookRun(JobRun):
         with closing(gate), closing(open_client(gate)) as client:
             while batches := self._pending():
                 self._merge(client, batches, stop)
-        if self._refusals:
-            # Others must not wait for an entity that cannot be read; but it is told.
-            raise next(iter(self._refusals.values()))
-        return self._finish()
+
+    def _merge_carried(self) -> None:
+        """Merge the records that events carry."""
+        last: dict[int, list[Any]] = {}
+        while True:
+            entities = self._entities.keys() - self._refusals.keys()
+            found = pending_records(self._conn, self._request, entities, last)
+            if not found:
+                return
+            for name, carried in found.items():
+                try:
+                    self.note(self._write_carried(self._entities[name], carried))
+                except GuardError as error:
+                    self._refusals[name] = error
+
+    def _write_carried(self, entity: Entity, carried: Carried) -> Job:
+        """Lay the records over what the raw layer holds, which nobody changes then."""
+        source_system = self._request.source_system
+        mapping, loader = self._tools_of(entity)
+        chunk = CarriedChunk(
+            mapping,
+            self._seen,
+            version_key(entity),
+            f"{entity.name}:",
+            drafts=self._parser.drafts,
+        )
+        for _, record, received_at in carried.records:
+            chunk.add(record, received_at)
+        with self._conn.transaction():
+            hold_rows(self._conn, source_system=source_system, entity_type=entity.name)
+            stored = stored_records(
+                self._conn, entity, source_system, chunk.source_ids()
+            )
+            chunk.lay_over(stored)
+            objections = self._guards[entity.name].check_pushed(chunk, mapping)
+            objected = losing(objections, stored)
+            chunk.drop(objected)
+            job = loader.write(self.job, chunk, None)
+            carried.settle(self._conn, self.job, mapping, objected)
+        self._objections += map(as_told, objections)
+        return job
 
     def _erase(self) -> None:
         """Erase what the source says that it erased; there is nothing left to read.
@@ -219,8 +258,12 @@ class _WebhookRun(JobRun):
             request.source_system,
             actor=by,
             job_id=self.job.id,
-            beat=lambda: jobs.beat(self._conn, self.job),
+            beat=self._beat,
+            told_only=True,
         )
+
+    def _beat(self) -> None:
+        jobs.beat(self._conn, self.job)
 
     def _switched_on(self) -> dict[str, Entity]:
         """Entities that are loaded at all."""
@@ -241,48 +284,79 @@ class _WebhookRun(JobRun):
             {
                 "source_system": self._request.source_system,
                 "entities": list(self._entities),
+                "carried": bool(self._parser.carries),
                 "job_id": self.job.id,
             },
         )
 
-    def _pending(self) -> list[_Batch]:
+    def _pending(self) -> list[Batch]:
         values = {
             "source_system": self._request.source_system,
-            "left_out": list(self._refusals),
+            "entities": [n for n in self._entities if n not in self._refusals],
             "limit": _BATCH,
         }
         ids: dict[str, list[str]] = {}
-        for entity, source_id in self._conn.execute(query("pending_objects"), values):
+        rows = self._conn.execute(query("pending_objects"), values).fetchall()
+        for entity, source_id, _ in rows:
             ids.setdefault(entity, []).append(source_id)
         return [
-            _Batch(self._entities[name], found, self._guards[name].control(found))
+            Batch(
+                self._entities[name],
+                found,
+                guards.control(found),
+                guards.witnesses(found),
+                looked_at=rows[0][2],
+            )
             for name, found in ids.items()
+            for guards in [self._guards[name]]
         ]
 
     def _merge(
         self,
         client: SourceClient,
-        batches: Sequence[_Batch],
+        batches: Sequence[Batch],
         stop: threading.Event,
     ) -> None:
         """Read in a thread, so that the job goes on saying that it lives."""
-        answers = ReadAhead(_read(client, batches), stop)
+        answers = ReadAhead(read(client, batches), stop)
         try:
-            for batch in batches:
-                answer = self._next(answers)
-                if isinstance(answer, _Refused):
-                    self._refusals[batch.entity.name] = answer.error
-                    continue
-                self._note_properties(client, batch.entity)
-                try:
-                    self.note(self._write(batch, answer))
-                except GuardError as error:
-                    self._refusals[batch.entity.name] = error
+            while (next_answer := self._next(answers)) is not None:
+                self._settle(client, *next_answer)
         except BaseException:
             stop.set()
             raise
         finally:
             answers.join()
+
+    def _settle(self, client: SourceClient, batch: Batch, answer: Answer) -> None:
+        name = batch.entity.name
+        if isinstance(answer, Unreadable):
+            self._set_aside(batch, answer.error)
+        elif isinstance(answer, Refused):
+            self._refusals[name] = answer.error
+        elif name not in self._refusals:
+            self._note_properties(client, batch.entity)
+            try:
+                self.note(self._write(batch, answer))
+            except GuardError as error:
+                self._refusals[name] = error
+
+    def _set_aside(self, batch: Batch, error: SourceError) -> None:
+        """Let events fail whose records cannot be read while others can."""
+        _log.warning(
+            "%s: %d records cannot be read by id (%s); their events have failed",
+            batch.entity.name,
+            len(batch.source_ids),
+            error.category,
+        )
+        values = {
+            "source_system": self._request.source_system,
+            "entity_type": batch.entity.name,
+            "ids": batch.source_ids,
+            "category": error.category,
+            "job_id": self.job.id,
+        }
+        self._conn.execute(query("fail_events"), values)
 
     def _note_properties(self, client: SourceClient, entity: Entity) -> None:
         """Once an entity: the client has asked when it read the first batch."""
@@ -291,17 +365,15 @@ class _WebhookRun(JobRun):
         schema_changes.note(self._conn, self.job, entity, client.properties(entity))
         self._described.add(entity.name)
 
-    def _next(self, answers: ReadAhead[_Answer]) -> _Answer:
+    def _next(
+        self, answers: ReadAhead[tuple[Batch, Answer]]
+    ) -> tuple[Batch, Answer] | None:
         while True:
-            jobs.beat(self._conn, self.job)
-            try:
-                found = answers.next(HEARTBEAT_SECONDS)
-            except TimeoutError:
-                continue
-            assert found is not None  # noqa: S101  one answer comes for each batch
-            return found
+            self._beat()
+            with contextlib.suppress(TimeoutError):
+                return answers.next(HEARTBEAT_SECONDS)
 
-    def _write(self, batch: _Batch, answer: _Read) -> Job:
+    def _write(self, batch: Batch, answer: Read) -> Job:
         found = answer.found
         guards = self._guards[batch.entity.name]
         guards.check_gone(found.missing, silent=answer.silent)
@@ -318,19 +390,33 @@ class _WebhookRun(JobRun):
             lost = [each for each in found.missing if each not in merged]
             gone = Gone(lost, found.observed_at, found.archived)
             job = loader.write(self.job, chunk, None, gone, merged=merged)
-            self._conn.execute(
-                query("settle_events"),
-                {
-                    "source_system": self._request.source_system,
-                    "entity_type": batch.entity.name,
-                    "ids": batch.source_ids,
-                    "missing": found.missing,
-                    "job_id": self.job.id,
-                },
-            )
+            values = {
+                "source_system": self._request.source_system,
+                "entity_type": batch.entity.name,
+                "ids": batch.source_ids,
+                "looked_at": batch.looked_at,
+                "missing": found.missing,
+                "job_id": self.job.id,
+            }
+            settled = self._conn.execute(query("settle_events"), values).fetchone()
+        if settled is not None:
+            self._settle_rest({**values, "settled_at": settled[0]})
         return job
 
-    def _told_merges(self, batch: _Batch, missing: list[str]) -> dict[str, str]:
+    def _settle_rest(self, values: dict[str, Any]) -> None:
+        """Settle further events of the same records, a few at a time.
+
+        Nobody else adds any meanwhile, and a kill lets the next merge read them again.
+        """
+        asked = {**values, "limit": _REST}
+        while rest := self._conn.execute(query("rest_of_events"), asked).fetchall():
+            events = [number for (number,) in rest]
+            for at in range(0, len(events), _SETTLED):
+                part = {**values, "events": events[at : at + _SETTLED]}
+                self._conn.execute(query("settle_rest"), part)
+                jobs.beat(self._conn, self.job)
+
+    def _told_merges(self, batch: Batch, missing: list[str]) -> dict[str, str]:
         values = {
             "source_system": self._request.source_system,
             "entity_type": batch.entity.name,
@@ -362,21 +448,3 @@ class _WebhookRun(JobRun):
             link_rows(self._conn, request.source_system, entities)
             spent = jobs.spent(self.job, self.tally)
             return end(self._conn, self.job, deleted=0, **spent)
-
-
-def _read(client: SourceClient, batches: Sequence[_Batch]) -> Iterator[_Answer]:
-    """What the source has of each batch, or that it refuses the entity."""
-    for batch in batches:
-        try:
-            yield _ask(client, batch)
-        except (AuthenticationError, RequestRefusedError) as error:
-            yield _Refused(error)
-
-
-def _ask(client: SourceClient, batch: _Batch) -> _Read:
-    """Read a batch; a source that finds nothing is asked for what must be there."""
-    found = client.fetch_many(batch.entity, batch.source_ids)
-    if found.records or not batch.control:
-        return _Read(found, silent=False)
-    control = client.fetch_many(batch.entity, batch.control)
-    return _Read(found, silent=not control.records)

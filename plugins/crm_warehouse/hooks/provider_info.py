@@ -40,7 +40,7 @@ def get_provider_info() -> dict[str, Any]:
                 "ActiveProspect",
                 "ActiveProspect",
                 "API token",
-                extra='{"profile": "leadconduit"}',
+                extra='{"profile": "leadconduit", ' + _WEBHOOK_EXTRA.removeprefix("{"),
             ),
             _rest(),
         ],

@@ -7,13 +7,13 @@ from typing import ClassVar, NoReturn
 from airflow.providers.http.hooks.http import HttpHook
 
 from crm_warehouse.clients.interface import ClientFactory, Window
-from crm_warehouse.clients.oauth import TokenStore
 from crm_warehouse.clients.rate_limits import Allowance
 from crm_warehouse.clients.registry import client_factory
 from crm_warehouse.clients.tally import Tally
 from crm_warehouse.connections.profiles import profile_of
 from crm_warehouse.errors import CrmWarehouseError, TransientSourceError
 from crm_warehouse.hooks.conversion import plain_connection
+from crm_warehouse.hooks.ways import token_store
 from crm_warehouse.source_files import default_directory, load_source
 from crm_warehouse.spec import Source, with_profile
 
@@ -59,7 +59,7 @@ class SourceApiHook(HttpHook):
             ConfigurationError: The connection is missing, has no password or a bad URL.
         """
         connection = plain_connection(self, self.conn_id)
-        return client_factory(source, connection, _token_store)
+        return client_factory(source, connection, token_store)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the API for one record: what the UI's test button does.
@@ -93,14 +93,6 @@ class SourceApiHook(HttpHook):
             client.close()
         count = "" if total is None else f" and has {total} {entity.name}"
         return f"{source.title} accepts the credentials{count}"
-
-
-def _token_store() -> TokenStore:
-    # Imported here: this module is imported whenever a DAG file is parsed.
-    from crm_warehouse.engine.oauth_tokens import StoredTokens
-    from crm_warehouse.hooks.warehouse import WarehouseHook
-
-    return StoredTokens(WarehouseHook().conninfo())
 
 
 class _ImpatientGate:

@@ -1,7 +1,7 @@
 """The tasks that wait for files of an entity, and import them."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -9,6 +9,7 @@ from crm_warehouse.csv_files.drop import (
     VARIABLE,
     Dropped,
     drop_url,
+    is_as_found,
     local_copy,
     put_away,
 )
@@ -118,20 +119,30 @@ class ImportFilesOperator(LoadOperator):
         Raises:
             ConfigurationError: Files went to ``failed``.
             CrmWarehouseError: A passing fault; the files left are imported later.
+            OSError: A file could not be read or put away; the others were imported.
         """
         # Imported here: this module is imported whenever a DAG file is parsed.
         from airflow.sdk import ObjectStoragePath
 
         folder = ObjectStoragePath(_folder_url(self.source, self.entity))
         outcome: dict[str, Any] = {"imported": [], "failed": []}
+        stuck: OSError | None = None
         for each in self.files:
             dropped = Dropped(*each)
             path = folder / dropped.name
-            if not path.exists():
-                self.log.info("%s: is not there any more", dropped.name)
+            if not is_as_found(path, dropped):
+                self.log.info("%s: is not there, or not finished", dropped.name)
                 continue
-            became = "imported" if self._import(context, path, dropped) else "failed"
-            outcome[became].append(dropped.name)
+            try:
+                became = self._import(context, path, dropped)
+            except OSError as error:
+                self.log.exception("%s: cannot be read or put away", dropped.name)
+                stuck = stuck or error
+                continue
+            if became is not None:
+                outcome[became].append(dropped.name)
+        if stuck is not None:
+            raise stuck
         if outcome["failed"]:
             raise ConfigurationError(
                 f"moved to {folder.name}/failed, where a report beside each says why:"
@@ -139,7 +150,14 @@ class ImportFilesOperator(LoadOperator):
             )
         return outcome
 
-    def _import(self, context: "Context", path: Any, dropped: Dropped) -> bool:
+    def _import(
+        self, context: "Context", path: Any, dropped: Dropped
+    ) -> Literal["imported", "failed"] | None:
+        """Import one file, and put it away.
+
+        Returns:
+            What became of it; None: it was written to meanwhile, and stays.
+        """
         with local_copy(path, dropped) as (local, moment):
             try:
                 file, result = self._load_file(context, local, dropped.name, moment)
@@ -149,10 +167,24 @@ class ImportFilesOperator(LoadOperator):
                 self._explain(error)
                 if error.action is not Action.STOP:
                     raise
+                if self._still_grows(path, dropped):
+                    return None
                 put_away(path, "failed", f"{dropped.name}: not imported\n\n{error}")
-                return False
+                return "failed"
+            self._report(context, result)
+            if self._still_grows(path, dropped):
+                return None
             self._put_away(path, file, result)
-        self._report(context, result)
+        return "imported"
+
+    def _still_grows(self, path: Any, dropped: Dropped) -> bool:
+        """Whether more came into the file than was read: it would be lost."""
+        if is_as_found(path, dropped):
+            return False
+        self.log.warning(
+            "%s: was written to while it was read; a later run imports it anew",
+            dropped.name,
+        )
         return True
 
     def _load_file(

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from crm_warehouse.errors import ConfigurationError, FencedError, SyncConflictError
@@ -194,13 +194,11 @@ class RecoverOperator(LoadOperator):
         from crm_warehouse.connections.webhooks import webhook_owner
         from crm_warehouse.engine.recovery import Access, Due
         from crm_warehouse.hooks.conversion import plain_connection
-        from crm_warehouse.hooks.registry import hook_of
         from crm_warehouse.hooks.warehouse import WarehouseHook
-        from crm_warehouse.hooks.ways import client_factory
+        from crm_warehouse.hooks.ways import client_factory, reached
 
-        hook = hook_of(self.source)
-        owner = webhook_owner(plain_connection(hook, self.source.connection))
-        source = hook.reached(self.source)
+        owner = webhook_owner(plain_connection(BaseHook, self.source.connection))
+        source = reached(self.source)
         if self.entity == "webhooks":
             due = Due(self.source, self.entity, "webhook", key="")
         else:  # the job has its own mode

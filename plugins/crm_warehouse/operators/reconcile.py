@@ -61,8 +61,8 @@ class ReconcileOperator(LoadOperator):
         """
         # Imported here: this module is imported whenever a DAG file is parsed.
         from crm_warehouse.engine.reconcile import reconcile
-        from crm_warehouse.hooks.registry import hook_of
         from crm_warehouse.hooks.warehouse import WarehouseHook
+        from crm_warehouse.hooks.ways import client_factory
 
         if self.wanted not in (ALL, self.entity.name):
             raise AirflowSkipException(f"this run is for {self.wanted} only")
@@ -70,7 +70,7 @@ class ReconcileOperator(LoadOperator):
         result = reconcile(
             self._request(context, source, entity),
             conninfo=WarehouseHook().conninfo(),
-            open_client=hook_of(self.source).client_factory(source),
+            open_client=client_factory(source, "api"),
             max_wait_seconds=MAX_WAIT_SECONDS,
             max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowSkipException
 
 from crm_warehouse.operators.load import MAX_WAIT_SECONDS, LoadOperator
@@ -92,11 +93,11 @@ class MergeWebhooksOperator(LoadOperator):
         from crm_warehouse.engine.job import WebhookRequest
         from crm_warehouse.engine.webhooks import merge_webhooks
         from crm_warehouse.hooks.conversion import plain_connection
-        from crm_warehouse.hooks.registry import hook_of
         from crm_warehouse.hooks.warehouse import WarehouseHook
+        from crm_warehouse.hooks.ways import client_factory, reached
 
-        hook = hook_of(self.source)
-        source = hook.reached(self.source)
+        source = reached(self.source)
+        connection = plain_connection(BaseHook, source.connection)
         task_instance = context["ti"]
         request = WebhookRequest(
             source=source,
@@ -104,12 +105,12 @@ class MergeWebhooksOperator(LoadOperator):
             triggered_by="airflow",
             dag_id=task_instance.dag_id,
             run_id=task_instance.run_id,
-            **webhook_owner(plain_connection(hook, self.source.connection)),
+            **webhook_owner(connection),
         )
         return merge_webhooks(
             request,
             conninfo=WarehouseHook().conninfo(),
-            open_client=hook.client_factory(source),
+            open_client=client_factory(source, "api"),
             max_wait_seconds=MAX_WAIT_SECONDS,
             max_pause_seconds=MAX_WAIT_SECONDS,
             progress=self._log_chunk,

@@ -25,7 +25,10 @@ _OUR_FIELDS = frozenset(
         "transfer-encoding",
     )
 )
-_SECRET = re.compile(r"(?i)(token|secret|passw|credential|signature|api[_-]?key)")
+_SECRET = re.compile(
+    r"(?i)token|secret|passw|credential|signature|bearer"
+    r"|(api|app|access|auth|private|subscription)[_-]?key|^(key|sig|pwd)$"
+)
 
 
 class BearerSchema(StrictSchema):

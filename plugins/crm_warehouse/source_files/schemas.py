@@ -26,6 +26,7 @@ from crm_warehouse.source_files.parts import (
     QuotaSchema,
 )
 from crm_warehouse.source_files.profiles import changes_of
+from crm_warehouse.source_files.rest_checks import parameter_problems, rest_problems
 from crm_warehouse.source_files.rest_parts import (
     ApiKeySchema,
     BasicSchema,
@@ -130,8 +131,14 @@ class EntitySchema(StrictSchema):
     )
     active = values.record_path(
         "Place of a yes or no: whether the record exists, or was deleted in the "
-        "source. Absent: what is listed exists.",
+        "source. Absent: nothing says so.",
         attribute="active_path",
+        default=None,
+    )
+    deleted = values.record_path(
+        "Place of what only a deleted record has: true, or the time of its deletion. "
+        "Absent: nothing says so.",
+        attribute="deleted_path",
         default=None,
     )
     sensitive = Flag(
@@ -344,6 +351,16 @@ class SourceSchema(StrictSchema):
             ]
             places = {name: {"full_schedule": problem} for name in full}
             raise ValidationError({"entities": places})
+
+    @validates_schema
+    def _check_rest(self, data: dict[str, Any], **_: Any) -> None:
+        if found := rest_problems(data):
+            raise ValidationError(found)
+
+    @validates_schema
+    def _check_parameters(self, data: dict[str, Any], **_: Any) -> None:
+        if found := parameter_problems(data):
+            raise ValidationError({"entities": found})
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_names(self, _data: Any, original: dict[str, Any], **_: Any) -> None:

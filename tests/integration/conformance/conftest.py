@@ -13,7 +13,9 @@ from tests.proof.meddler import Meddler, meddler
 from tests.proof.oracle import FILLED
 
 # Or a failure in the suite would not say what it compared.
-pytest.register_assert_rewrite("tests.integration.conformance.suite")
+pytest.register_assert_rewrite(
+    "tests.integration.conformance.suite", "tests.integration.conformance.described"
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -52,7 +54,10 @@ def make_house(warehouse: str) -> Callable[[Source, Crm], House]:
 
 
 @pytest.fixture
-def between(open_house: Open) -> Iterator[Callable[[str], Meddler]]:
+def between(
+    open_house: Open, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Meddler]]:
     """Stands in front of a system's CRM."""
+    main = request.cls.main
     with ExitStack() as servers:
-        yield lambda system: servers.enter_context(meddler(open_house(system)))
+        yield lambda system: servers.enter_context(meddler(open_house(system), main))

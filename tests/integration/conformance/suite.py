@@ -65,7 +65,6 @@ class Conformance:
         alone: Entities that have neither parents nor children.
         entities: Those whose truth the sandbox tells, where not all.
         attacks: Bodies of an attacker in place of a page.
-        entities: Its entities, of a source that is not loaded.
     """
 
     system: ClassVar[str]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.proof.command import ROOT
 from tests.proof.mutants.changes import MUTANTS, Mutant
+from tests.proof.mutants.webhooks import WEBHOOK_MUTANTS
 
 _COPIED = ("include", "plugins", "sql", "tests", "webhook_receiver", "dags")
 _SECONDS_EACH = 120
@@ -31,7 +32,8 @@ def main(words: Sequence[str]) -> int:
     Returns:
         0: the tests pass, and each mutant was killed.
     """
-    chosen = [m for m in MUTANTS if all(word in m.guarantee for word in words)]
+    mutants = (*MUTANTS, *WEBHOOK_MUTANTS)
+    chosen = [m for m in mutants if all(word in m.guarantee for word in words)]
     with tempfile.TemporaryDirectory(prefix="crm-mutants-") as folder:
         copy = Path(folder)
         copy.chmod(0o755)

@@ -29,7 +29,9 @@ _CLIENTS = "plugins/crm_warehouse/clients"
 _ENGINE = "plugins/crm_warehouse/engine"
 _JOBS = "tests/integration/test_jobs.py"
 _CASES = "tests/integration/cases"
+_CARE = "tests/unit/engine/test_inbox_care.py"
 _CSV = "tests/integration/test_csv_imports.py"
+_RECEIVER = "tests/unit/receiver"
 
 
 def _one(guarantee: str, path: str, old: str, new: str, *tests: str) -> Mutant:
@@ -211,6 +213,27 @@ MUTANTS = (
         "tests/unit/engine/test_webhook_merge.py::test_rows_and_their_events_are_settled_together",
     ),
     _one(
+        "a replayed event of another account is judged, not believed",
+        "sql/engine/recall_events.sql",
+        "    state = 'failed',\n",
+        "    state = 'pending',\n",
+        f"{_CARE}::test_a_foreign_privacy_event_that_is_discarded_or_replayed_erases_nobody",
+    ),
+    _one(
+        "events of erased records are not replayed",
+        f"{_ENGINE}/inbox_care.py",
+        '    if row["erased"]:\n',
+        "    if False:\n",
+        f"{_CARE}::test_events_of_erased_records_never_come_back",
+    ),
+    _one(
+        "one event that cannot be read leaves the others of its delivery",
+        f"{_CLIENTS}/hubspot_events.py",
+        "        if elements is None:\n",
+        "        if True:\n",
+        f"{_CASES}/test_case_18_poison_events.py::test_the_other_ninety_nine_are_merged",
+    ),
+    _one(
         "a source that is down is asked by one probe at a time",
         "sql/engine/probe_breaker.sql",
         "    AND retry_at <= clock_timestamp()\n",
@@ -241,15 +264,15 @@ MUTANTS = (
     _one(
         "a column that a file lacks clears nothing",
         f"{_ENGINE}/partial.py",
-        "    return {**known, **said}",
-        "    return record",
+        "    result = dict(known)",
+        "    result: dict[str, Any] = {}",
         f"{_CSV}::TestPartial::test_a_column_that_the_file_lacks_is_not_cleared",
     ),
     _one(
         "an empty cell of a file clears",
         f"{_ENGINE}/partial.py",
-        "        if value not in _EMPTY or known.get(key) not in _EMPTY\n",
-        "        if value not in _EMPTY\n",
+        "if not _is_empty(old) and key != version_key:",
+        "if False:",
         f"{_CSV}::TestPartial::test_an_empty_cell_clears",
     ),
     _one(
@@ -314,5 +337,97 @@ MUTANTS = (
         "if each in before]",
         "if each]",
         "tests/unit/airflow/test_drop_runs.py::test_a_file_that_grows_is_not_finished",
+    ),
+    _one(
+        "a delivery is acknowledged when it is on the disk",
+        "sql/receiver/prepare_session.sql",
+        "THEN 'on'",
+        "THEN 'off'",
+        f"{_RECEIVER}/test_deaths_under_load.py::test_nothing_acknowledged_is_lost_and_nothing_doubled[crash_database]",
+    ),
+    _one(
+        "who stores is not held up by who announces",
+        "sql/receiver/store_delivery.sql",
+        "DO NOTHING",
+        "DO NOTHING RETURNING pg_notify('crm_webhooks', '')",
+        f"{_RECEIVER}/test_announcer.py::test_storing_announces_nothing_itself",
+    ),
+    _one(
+        "a number that is taken is no delivery that was there",
+        "sql/receiver/store_delivery.sql",
+        "ON CONFLICT (source_system, replay_key) DO",
+        "ON CONFLICT DO",
+        f"{_RECEIVER}/test_deliveries.py::test_an_id_that_is_taken_is_no_delivery_that_was_there",
+    ),
+    _one(
+        "what is due is announced before the end",
+        "webhook_receiver/announcer.py",
+        "                self._ending.wait(_RETRY_SECONDS)\n        self._tell()\n",
+        "                self._ending.wait(_RETRY_SECONDS)\n",
+        f"{_RECEIVER}/test_announcer.py::test_what_is_due_at_the_end_is_announced",
+    ),
+    _one(
+        "more than it can take is refused at once",
+        "webhook_receiver/worker.py",
+        "_MOST_REQUESTS = 128",
+        "_MOST_REQUESTS = 100_000",
+        f"{_RECEIVER}/test_overload.py::test_too_many_are_refused_when_they_come",
+    ),
+    _one(
+        "a signature is compared in constant time",
+        "webhook_receiver/proofs.py",
+        "hmac.compare_digest(form, given)",
+        "form == given",
+        f"{_RECEIVER}/test_signature.py::test_all_secrets_and_both_urls_are_compared_in_constant_time",
+    ),
+    _one(
+        "any active secret may have signed",
+        "webhook_receiver/proofs.py",
+        "    for secret in secrets:",
+        "    for secret in [*secrets][:1]:",
+        f"{_RECEIVER}/test_signature.py::test_each_secret_counts_and_none_other",
+    ),
+    _one(
+        "a secret that has ended proves nothing",
+        "webhook_receiver/delivery.py",
+        "if each.until_ms is None or now_ms < each.until_ms",
+        "if each.text",
+        f"{_RECEIVER}/test_signature.py::test_a_secret_counts_until_its_end",
+    ),
+    _one(
+        "a signature of the future is not of this time",
+        "webhook_receiver/hubspot.py",
+        "    if abs(late_ms := now_ms - int(timestamp)) > _WINDOW_MS:",
+        "    if (late_ms := now_ms - int(timestamp)) > _WINDOW_MS:",
+        f"{_RECEIVER}/test_signature.py::test_a_millisecond_more_asks_to_come_again_and_alarms",
+    ),
+    _one(
+        "no older signature makes up for version 3",
+        "webhook_receiver/hubspot.py",
+        "    if _SIGNATURE in delivery.headers or _TIMESTAMP in delivery.headers:",
+        '    if not sender.versions - {"v3"}:',
+        f"{_RECEIVER}/test_older_signatures.py::test_an_older_one_never_makes_up_for_version_3",
+    ),
+    _one(
+        "version 2 shown as version 1, or lengthened, proves nothing",
+        "webhook_receiver/hubspot.py",
+        "    if not proven or not _can_be_json(delivery.body):",
+        "    if not proven:",
+        f"{_RECEIVER}/test_older_signatures.py::test_version_2_is_no_version_1",
+        f"{_RECEIVER}/test_older_signatures.py::test_a_lengthened_body_is_refused",
+    ),
+    _one(
+        "only our own proxies say who calls",
+        "webhook_receiver/callers.py",
+        "chain[-1 - proxies]",
+        "chain[0]",
+        f"{_RECEIVER}/test_callers.py::test_the_outermost_of_our_proxies_names_the_caller",
+    ),
+    _one(
+        "no header passes for another",
+        "webhook_receiver/gunicorn.conf.py",
+        'header_map = "refuse"',
+        'header_map = "dangerous"',
+        f"{_RECEIVER}/test_hostile_headers.py::test_what_can_be_read_in_two_ways_is_refused_once",
     ),
 )

@@ -1,12 +1,12 @@
 """The webhook inbox of one test's warehouse, filled as the receiver fills it."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
+
+from tests.proof.connection import postgres_connection
 
 _STORE = """
 INSERT INTO staging.webhook_deliveries (
@@ -66,14 +66,4 @@ class Inbox:
 
 def warehouse_connection(conninfo: str) -> str:
     """Value of ``AIRFLOW_CONN_CRM_WAREHOUSE``."""
-    parts: Callable[[str], Any] = conninfo_to_dict(conninfo).get
-    return json.dumps(
-        {
-            "conn_type": "postgres",
-            "host": parts("host"),
-            "port": int(parts("port")),
-            "login": parts("user"),
-            "password": parts("password"),
-            "schema": parts("dbname"),
-        }
-    )
+    return json.dumps(postgres_connection(conninfo))

@@ -1,9 +1,12 @@
 """Run as a program: parse the bundle with every way out blocked; print what happened.
 
+Then open a source's client, as each task does that loads.
+
 Airflow's SDK is loaded first: it is there in every process that parses DAG files.
 """
 
 import json
+import os
 import runpy
 import sys
 import time
@@ -33,16 +36,27 @@ def main(root: str) -> None:
     sys.addaudithook(refuse)
     cpu, wall = time.process_time(), time.monotonic()
     parsed = runpy.run_path(f"{root}/dags/crm_dags.py")
-    print(
-        json.dumps(
-            {
-                "cpu_seconds": time.process_time() - cpu,
-                "wall_seconds": time.monotonic() - wall,
-                "dag_ids": sorted(parsed["dag_builders"]()),
-                "loaded": sorted(set(sys.modules) - before),
-            }
-        )
-    )
+    found = {
+        "cpu_seconds": time.process_time() - cpu,
+        "wall_seconds": time.monotonic() - wall,
+        "dag_ids": sorted(parsed["dag_builders"]()),
+        "loaded": sorted(set(sys.modules) - before),
+    }
+    open_client(root)
+    found["loaded_by_a_task"] = sorted(set(sys.modules) - before)
+    print(json.dumps(found))
+
+
+def open_client(root: str) -> None:
+    from pathlib import Path
+
+    from crm_warehouse.hooks.ways import client_factory, reached
+    from crm_warehouse.source_files import load_source
+
+    source = load_source(Path(root) / "include" / "sources" / "activeprospect.yaml")
+    connection = {"conn_type": "activeprospect", "password": "a", "login": "b"}
+    os.environ[f"AIRFLOW_CONN_{source.connection.upper()}"] = json.dumps(connection)
+    client_factory(reached(source), "api")
 
 
 if __name__ == "__main__":

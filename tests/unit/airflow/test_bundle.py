@@ -21,7 +21,7 @@ CONTRACT = {
     " sweep",
     "marketsharp": "contacts leads jobs activities recover reconcile appointments"
     " contact_phones addresses employees inquiry_statuses inquiry_sources",
-    "activeprospect": "leads events recover reconcile",
+    "activeprospect": "leads events webhooks recover reconcile",
     "warehouse": "maintenance reprocess",
 }
 HEAVY = {"psycopg", "psycopg2", "requests", "lxml", "cryptography", "phonenumbers"}
@@ -74,6 +74,13 @@ def test_parsing_imports_nothing_heavy(parsed: Any) -> None:
     assert "crm_warehouse" in loaded
     assert loaded & HEAVY == set()
     assert not any(name.startswith("crm_warehouse.hooks") for name in parsed["loaded"])
+
+
+def test_a_task_opens_its_client_without_what_airflows_pages_need(parsed: Any) -> None:
+    loaded = set(parsed["loaded_by_a_task"])
+
+    assert "crm_warehouse.hooks.ways" in loaded
+    assert not loaded & {"aiohttp", "airflow.providers.http.hooks.http"}
 
 
 def test_the_bundle_has_the_dags_of_the_contract(bundle: Any) -> None:

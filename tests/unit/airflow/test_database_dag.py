@@ -20,6 +20,11 @@ def test_it_says_what_it_reads() -> None:
     assert "--entity prospects --via database`" in dag.doc_md
     assert dag.get_task("sync").via == "database"
     assert dag.schedule is None
+    assert dag.tags == {"genius", "prospects", "database", "crm"}
+    assert dag.params.get_param("batch_size").description == (
+        "Records asked for per request; empty: 100 unless the configuration says"
+        " otherwise. At most 100."
+    )
 
 
 def test_it_takes_airflows_connection(

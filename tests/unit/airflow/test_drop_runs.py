@@ -15,7 +15,8 @@ from airflow.sdk.io.store import attach
 from inbox import warehouse_connection
 from sqlalchemy import delete
 
-from crm_warehouse.csv_files.drop import put_away, waiting
+from crm_warehouse.csv_files.drop import is_as_found, put_away, waiting
+from crm_warehouse.engine.sync import run_sync
 from crm_warehouse.triggers import drop
 from crm_warehouse.triggers.drop import DropTrigger
 
@@ -156,6 +157,51 @@ def test_killed_before_it_was_archived_it_is_not_imported_again(
     assert jobs == [(2,)]
     report = (folder / "archive" / "same.csv.report.txt").read_text()
     assert "imported before, by job 1" in report
+    assert "  That import:\n  rows " in report
+
+
+@pytest.mark.parametrize("begins", ["id,first_name\n1,Ada\n2,B", "na"])
+def test_a_file_that_is_written_to_while_it_is_read_stays(
+    folder: Path,
+    run: Any,
+    warehouse: str,
+    monkeypatch: pytest.MonkeyPatch,
+    begins: str,
+) -> None:
+    whole = "id,first_name\n1,Ada\n2,Bo\n3,Cy\n"
+    put(folder, "a.csv", begins)
+
+    def grow_meanwhile(*arguments: Any, **options: Any) -> Any:
+        try:
+            return run_sync(*arguments, **options)
+        finally:
+            put(folder, "a.csv", whole, 1.7e9 + 1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("crm_warehouse.engine.sync.run_sync", grow_meanwhile)
+        first = run()
+
+    assert states(first)["import"] == "success"
+    assert names(folder) == ["a.csv"]
+    run()
+    assert names(folder / "archive") == ["a.csv", "a.csv.report.txt"]
+    assert contacts(warehouse) == [("1", "Ada"), ("2", "Bo"), ("3", "Cy")]
+
+
+def test_a_file_that_cannot_be_put_away_does_not_keep_the_others(
+    folder: Path, run: Any, warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With what the name of its report has besides, it is longer than names may be.
+    put(folder, f"{'a' * 250}.csv", GOOD)
+    put(folder, "b.csv", "id,first_name\n3,Cy\n", 1.7e9 + 1)
+
+    monkeypatch.setattr("time.sleep", _refuse_to_sleep)
+    with pytest.raises(_RetryIsPendingError):
+        run()
+
+    assert names(folder) == [f"{'a' * 250}.csv", "archive"]
+    assert names(folder / "archive") == ["b.csv", "b.csv.report.txt"]
+    assert contacts(warehouse) == [("1", "Ada"), ("2", "Bo"), ("3", "Cy")]
 
 
 def test_snapshot_is_a_parameter(folder: Path, run: Any, warehouse: str) -> None:
@@ -256,6 +302,7 @@ def test_an_object_store_is_a_folder_like_any_other() -> None:
         file.write(GOOD.encode())
 
     [dropped] = waiting(folder)
+    assert is_as_found(folder / "a.csv", dropped)
     from crm_warehouse.csv_files.drop import local_copy
 
     with local_copy(folder / "a.csv", dropped) as (local, _):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from crm_warehouse.errors import ConfigurationError
 from crm_warehouse.hooks.genius import GeniusHook
@@ -16,6 +15,7 @@ from crm_warehouse.hooks.registry import HOOKS, hook_of
 from crm_warehouse.hooks.rest import RestHook
 from crm_warehouse.hooks.warehouse import WarehouseHook
 from include.dag_factory import SOURCES_DIRECTORY, load_source
+from tests.proof.connection import postgres_connection
 from tests.unit.clients.hubspot_portal import Portal
 from tests.unit.clients.scripted_server import Reply, Request, ScriptedServer
 
@@ -134,17 +134,7 @@ def test_the_test_button_refreshes_the_token_of_oauth_and_keeps_it(
 
 
 def as_connection(conninfo: str) -> str:
-    parts = conninfo_to_dict(conninfo)
-    return json.dumps(
-        {
-            "conn_type": "postgres",
-            "host": parts["host"],
-            "port": int(parts["port"] or 0),
-            "login": parts["user"],
-            "password": parts["password"],
-            "schema": parts["dbname"],
-        }
-    )
+    return json.dumps(postgres_connection(conninfo))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +229,15 @@ def test_the_ui_finds_the_hook_behind_the_connection_type(
             {"webhook_secrets": ["…"], "public_url": "https://…"},
         ),
         ("marketsharp", "API key", {"profile": "odata", "secret": "…"}),
-        ("activeprospect", "API token", {"profile": "leadconduit"}),
+        (
+            "activeprospect",
+            "API token",
+            {
+                "profile": "leadconduit",
+                "webhook_secrets": ["…"],
+                "public_url": "https://…",
+            },
+        ),
     ],
 )
 def test_the_form_of_the_connection_type_is_known_without_its_hook(

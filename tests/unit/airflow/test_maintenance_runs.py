@@ -146,8 +146,8 @@ def test_the_whole_round_starts_nothing_when_nothing_is_stale(
     assert started(RECOVER) == []
     acts = inbox.execute("SELECT DISTINCT act FROM ops.maintenance_acts ORDER BY 1")
     assert [act for (act,) in acts] == [
-        *("horizon", "link", "measure_webhooks", "merge_webhooks", "recover_jobs"),
-        "redact",
+        *("end_imports", "horizon", "link", "measure_webhooks", "merge_webhooks"),
+        *("recover_jobs", "redact"),
         *("reprocess", "retain", "retry_deliveries"),
     ]
 

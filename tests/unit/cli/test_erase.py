@@ -5,7 +5,8 @@ import json
 import psycopg
 import pytest
 from cli_call import Call
-from psycopg.conninfo import conninfo_to_dict
+
+from tests.proof.connection import postgres_connection
 
 ERASE = ("erase", "--source", "genius", "--entity", "prospects", "--id")
 _ROW = (
@@ -18,15 +19,7 @@ _LEFT = "SELECT first_name, is_deleted FROM warehouse.contacts"
 @pytest.fixture
 def connected(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A warehouse with one person, and commands that are connected to it."""
-    parts = conninfo_to_dict(warehouse)
-    postgres = {
-        "conn_type": "postgres",
-        "host": parts["host"],
-        "port": int(parts["port"] or 0),
-        "login": parts["user"],
-        "password": parts["password"],
-        "schema": parts["dbname"],
-    }
+    postgres = postgres_connection(warehouse)
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", json.dumps(postgres))
     with psycopg.connect(warehouse) as conn:
         conn.execute(_ROW)
@@ -54,6 +47,27 @@ def test_with_yes_it_erases(call: Call, connected: str) -> None:
 
     assert (status, json.loads(out.splitlines()[-1])["erased"]) == (0, True)
     assert left(connected) == [(None, True)]
+
+
+def test_what_is_part_of_the_record_is_erased_with_it(
+    call: Call, connected: str
+) -> None:
+    with psycopg.connect(connected) as conn:
+        conn.execute(
+            "INSERT INTO warehouse.lead_events (source_system, source_id, reason,"
+            " lead_source_id, sync_hash, observed_at, job_id)"
+            " VALUES ('activeprospect', 'e1', 'Zebedee', 'L1', 'h', now(), 1)"
+        )
+    words = ("erase", "--source", "activeprospect", "--entity", "leads", "--id", "L1")
+
+    status, out, _ = call(*words, "--yes")
+
+    outcome = json.loads(out)
+    assert (status, outcome["ids"]) == (0, ["L1"])
+    assert outcome["records"]["warehouse.lead_events"] == 1
+    with psycopg.connect(connected) as conn:
+        found = conn.execute("SELECT reason FROM warehouse.lead_events").fetchall()
+    assert found == [(None,)]
 
 
 def test_an_id_that_is_not_here_is_said_and_kept_out(

@@ -62,6 +62,34 @@ def test_a_sample_tells_places_pages_and_tables(call: Call, tmp_path: Path) -> N
     assert places["scheduled_date"] == ("start_date",)
 
 
+def test_variables_hold_in_every_folder(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    told = call("new-source", "acme", "--into", "mine").out
+
+    assert f"  export CRM_WAREHOUSE_SOURCES={tmp_path}/mine/sources\n" in told
+    assert f"  export CRM_WAREHOUSE_MIGRATIONS={tmp_path}/mine/migrations\n" in told
+
+
+def test_a_mark_of_deletion_is_told(call: Call, tmp_path: Path) -> None:
+    page = tmp_path / "page.json"
+    page.write_text(
+        '{"data": [{"id": 1, "email": "x@example.com", "is_deleted": false}]}'
+    )
+
+    words = ("acme", "--entity", "contacts", "--from", str(page))
+    own = tmp_path / "own"
+    own.mkdir()
+    drafted(call, own, *words)
+
+    source = load_source(own / "sources" / "acme.yaml")
+    [entity] = source.entities.values()
+    assert entity.deleted_path == ("is_deleted",)
+    assert entity.deletes.confirm_path is None
+
+
 def test_nobodys_data_is_in_the_files(call: Call, tmp_path: Path) -> None:
     path = SAMPLES / "contacts.json"
     drafted(call, tmp_path, "acme", "--from", str(path))
@@ -208,6 +236,11 @@ def test_a_sample_belongs_to_an_entity(call: Call, tmp_path: Path) -> None:
             },
         ),
         (
+            {"data": [{"id": 1}], "more": {"next_cursor": None}},
+            "data",
+            {"style": "cursor", "cursor_param": "cursor", "next": "more.next_cursor"},
+        ),
+        (
             {"data": {"list": [{"id": 1}]}, "links": {"next": "/v1/x?cursor=b"}},
             "data.list",
             {"style": "next_url", "next": "links.next"},
@@ -234,6 +267,26 @@ def test_what_an_envelope_tells_of_pages(
 
     assert (sample.records, sample.paging) == (records, paging)
     assert sample.record["id"] == 1
+
+
+def test_days_and_currencies_stay_what_they_are(call: Call, tmp_path: Path) -> None:
+    """Or the stand-in would send what every record is warned of."""
+    record = {"id": 1, "currency": "CAD", "close_date": "2025-03-01", "city": "ROM"}
+    (tmp_path / "deals.json").write_text(
+        json.dumps([{**record, "updated": "2025-03-02"}])
+    )
+    out = tmp_path / "out"
+    drafted(call, out, "acme", "--entity", "deals", "--from", f"{tmp_path}/deals.json")
+
+    (kind,) = read_description(out / "sandbox.json").kinds
+    made = {"id": 1, "currency": "USD", "close_date": "2026-01-15", "city": "text"}
+    assert kind.sample == {**made, "updated": "2026-01-15"}
+    assert dict(kind.columns) == {
+        "currency": "currency",
+        "expected_close_at": "close_date",
+    }
+    # A day tells no newer version.
+    assert kind.version is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``docs/command-line.md`` is complete, and promises nothing that is not there."""
+"""The guides to the command line are complete, and promise nothing else."""
 
 import re
 from argparse import ArgumentParser, _SubParsersAction
@@ -12,7 +12,11 @@ from crm_warehouse.cli.main import COMMANDS
 from crm_warehouse.cli.outcome import Attempt, failed_line
 from crm_warehouse.cli.parser import build
 
-TEXT = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text("utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = "\n".join(
+    (DOCS / name).read_text("utf-8")
+    for name in ("command-line.md", "webhook-commands.md")
+)
 
 
 def _parsers(

@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 from cli_call import Call
-from psycopg.conninfo import conninfo_to_dict
 
 from include.sandbox.server import SandboxServer
 from include.sandbox.settings import Settings
+from tests.proof.connection import postgres_connection
 
 MERGE = ("webhooks", "merge", "--source", "hubspot")
 PORTAL = 24601
@@ -33,15 +33,7 @@ def connected(
     warehouse: str, crm: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> str:
     """The warehouse; commands have connections to it and to the sandbox."""
-    parts = conninfo_to_dict(warehouse)
-    postgres = {
-        "conn_type": "postgres",
-        "host": parts["host"],
-        "port": int(parts["port"] or 0),
-        "login": parts["user"],
-        "password": parts["password"],
-        "schema": parts["dbname"],
-    }
+    postgres = postgres_connection(warehouse)
     _connect(monkeypatch, crm, portal_id=str(PORTAL))
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WAREHOUSE", json.dumps(postgres))
     return warehouse

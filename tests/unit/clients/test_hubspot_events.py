@@ -291,4 +291,22 @@ def test_a_value_that_no_text_can_hold_is_kept() -> None:
 
 
 def test_the_registry_knows_the_parser() -> None:
-    assert WEBHOOK_PARSERS["hubspot"] is parse_events
+    assert WEBHOOK_PARSERS["hubspot"].read is parse_events
+
+
+@pytest.mark.parametrize("client", ["hubspot", "activeprospect"])
+def test_a_delivery_holds_ten_thousand_events_at_most(client: str) -> None:
+    parse = WEBHOOK_PARSERS[client]
+
+    assert len(parse(b"[" + b"1," * 9_999 + b"1]")) == 10_000
+    with pytest.raises(MalformedDeliveryError, match="more than 10000 events"):
+        parse(b"[" + b"1," * 10_000 + b"1]")
+
+
+def test_a_long_id_of_an_event_does_not_stand_with_each_of_its_records() -> None:
+    told = {"primaryObjectId": 1, "mergedObjectIds": [2, 3], "eventId": "9" * 201}
+    events = parse({"subscriptionType": "contact.merge", **told})
+
+    assert [e.event_id for e in events] == [None] * 3
+    assert len({e.dedupe_key for e in events}) == 3
+    assert {id(e.payload) for e in events} == {id(events[0].payload)}

@@ -110,6 +110,32 @@ def test_null_and_empty_and_types_are_told_apart(server: ScriptedServer) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ('<d:note xml:space="preserve"> Ann </d:note>', " Ann "),
+        ('<d:note m:type="Edm.String" xml:space="preserve"> </d:note>', " "),
+        ('<d:note xml:lang="en" m:null="false">Ann</d:note>', "Ann"),
+        ('<d:note m:type="Edm.Guid">00A-B</d:note>', "00a-b"),  # one form for all sets
+        ('<d:note m:type="Edm.String">00A-B</d:note>', "00A-B"),
+        (
+            '<d:note m:type="Home.Place"><d:city>Ayr</d:city></d:note>',
+            {"@type": "Home.Place", "city": "Ayr"},
+        ),
+    ],
+)
+def test_attributes_are_no_part_of_a_text(
+    server: ScriptedServer, element: str, value: Any
+) -> None:
+    sent = feed({"id": uuid(1)}, count=1)
+    body = sent.body.replace(b"</m:properties>", f"{element}</m:properties>".encode())
+    server.answer(replace(sent, body=body))
+
+    [page] = pages(server, PHONES)
+
+    assert page.records == [{"id": uuid(1), "note": value}]
+
+
 def test_a_page_goes_on_behind_the_last_record_not_behind_a_count(
     server: ScriptedServer,
 ) -> None:
@@ -186,6 +212,22 @@ def test_short_and_uncounted_pages_end_nothing_but_an_empty_one(
     ("answers", "told"),
     [
         ([feed(row(1), row(2), count=9)] * 4, "repeats 2 records of the page before"),
+        (
+            [
+                feed(row(1), row(2), count=9),
+                feed(row(3), count=7),
+                *[feed(row(1), row(2), count=9)] * 3,
+            ],
+            "repeats a page of before",
+        ),
+        (
+            [
+                feed({"id": uuid(1)}, count=9),
+                feed({"id": uuid(2)}, count=8),
+                *[feed({"id": uuid(1)}, count=9)] * 3,
+            ],
+            "repeats a page of before",
+        ),
         ([feed(count=3)] * 3, "announces 3 records and sends none"),
         (
             [feed(row(1, "2026-02-01T00:00:00"), row(2, "2026-01-01T00:00:00"))] * 3,
@@ -205,11 +247,68 @@ def test_what_is_no_page_is_asked_for_again_and_then_a_fault(
         pages(server)
 
 
-def test_a_last_record_without_an_id_ends_the_walk_red(server: ScriptedServer) -> None:
-    server.answer(feed({**row(1), "id": "x' or true"}, count=9))
+@pytest.mark.parametrize("place", ["</m:properties>", "</entry>", "</feed>"])
+def test_an_answer_that_breaks_off_with_an_error_is_no_page(
+    server: ScriptedServer, place: str
+) -> None:
+    error = "<m:error><m:code/><m:message>timeout of Ada</m:message></m:error>"
+    sent = feed(row(1), count=1)
+    broken = sent.body.replace(place.encode(), f"{error}{place}".encode())
+    server.answer(*[replace(sent, body=broken)] * 3)
 
-    with pytest.raises(SourceError, match="neither a UUID nor a whole number"):
+    with pytest.raises(TransientSourceError, match="breaks off") as caught:
         pages(server)
+
+    assert "Ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [{"id": "x' or true"}, {"id": None}])
+def test_a_page_without_any_place_to_go_on_from_ends_the_walk_red(
+    server: ScriptedServer, bad: dict[str, str | None]
+) -> None:
+    server.answer(feed({**row(1), **bad}, count=9))
+
+    with pytest.raises(SourceError, match="no record of a page has a usable id"):
+        pages(server)
+
+
+@pytest.mark.parametrize("odd", [b"<d:id>1</d:id><d:id>2</d:id>", b""])
+def test_what_is_no_text_is_no_place(server: ScriptedServer, odd: bytes) -> None:
+    def answer(count: int) -> Reply:
+        sent = feed({"id": uuid(1), "lastUpdate": None}, count=count)
+        cell = f'<d:id m:type="Edm.Guid">{uuid(1)}</d:id>'.encode()
+        assert cell in sent.body
+        return replace(sent, body=sent.body.replace(cell, odd))
+
+    server.answer(answer(9))
+    with pytest.raises(SourceError, match="no record of a page has a usable id"):
+        pages(server)
+
+    server.answer(answer(1))  # nothing follows: the record is set aside later
+    [page] = pages(server)
+    assert len(page.records) == 1
+
+
+@pytest.mark.parametrize("bad", [{"id": "x' or true"}, {"id": None}])
+def test_a_walk_goes_on_behind_the_last_record_that_tells_a_place(
+    server: ScriptedServer, bad: dict[str, str | None]
+) -> None:
+    time, later = "2026-01-01T08:00:00", "2026-01-01T09:00:00"
+    odd = {**row(1, later), **bad}
+    server.answer(
+        feed(row(1, time), odd, count=4),
+        feed(odd, row(2, later), count=3),
+        feed(row(3, later), count=1),
+    )
+
+    found = pages(server)
+
+    assert [len(page.records) for page in found] == [2, 2, 1]
+    asked = [text for text in filters(server) if text]
+    assert [text.rpartition("guid")[2] for text in asked] == [
+        f"'{uuid(1)}')",
+        f"'{uuid(2)}')",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,22 @@ def test_a_refused_request_is_not_repeated(client, server, gate, entity, status)
     assert (len(server.requests), gate.pauses) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("status", "check"),
+    [
+        (302, "the connection's host"),
+        (404, "the connection's host and the path in the source's file"),
+        (400, "the parameters in the source's file with the vendor's pages"),
+    ],
+)
+def test_a_refusal_says_what_to_check(client, server, entity, status, check):
+    server.answer(Reply(status))
+    with pytest.raises(RequestRefusedError) as caught:
+        first_page(client, entity)
+    said = f"/prospects: the source refuses the request (status {status})"
+    assert str(caught.value) == f"{said}: check {check}"
+
+
 @pytest.mark.parametrize("status", PASSING)
 def test_a_passing_status_is_repeated(client, server, gate, entity, status):
     server.answer(Reply(status), Reply(status, b"<html>oops"), GOOD)

@@ -119,6 +119,7 @@ def test_a_date_has_begun_everywhere(hour):
         (AuthStyle("basic"), {"login": f"a:{SECRET}"}, "must not hold a colon"),
         (AuthStyle("api_key", "X-Key"), {}, "no password"),
         (AuthStyle("api_key", "X-Key"), {"password": f"{SECRET}\n"}, "line breaks"),
+        (AuthStyle("basic"), {"password": f"{SECRET}\ud800"}, "is no text"),
         (
             AuthStyle("basic"),
             {

@@ -19,6 +19,15 @@ EVERYTHING = Window(None, None)
 @pytest.fixture
 def transport(server):
     made = RequestsTransport(
+        server.base_url, timeout_seconds=20, max_body_bytes=100_000
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty(server):
+    made = RequestsTransport(
         server.base_url, timeout_seconds=0.3, max_body_bytes=100_000
     )
     yield made
@@ -54,26 +63,26 @@ def silence(server: ScriptedServer, head: bytes = b"") -> Reply:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
 
 
-def test_a_trickling_body_meets_the_deadline(transport, server):
+def test_a_trickling_body_meets_the_deadline(hasty, server):
     server.answer(trickle(server, HEAD))
     started = time.monotonic()
     with pytest.raises(TransientSourceError, match=r"did not come within 0\.3 s"):
-        get(transport, server)
+        get(hasty, server)
     assert 0.3 <= time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(
     ("head", "words"), [(b"", "no answer came"), (HEAD, "the body stopped coming")]
 )
-def test_silence_meets_the_timeout(transport, server, head, words):
+def test_silence_meets_the_timeout(hasty, server, head, words):
     server.answer(silence(server, head))
     with pytest.raises(TransientSourceError, match=words):
-        get(transport, server)
+        get(hasty, server)
 
 
-def test_a_slow_refusal_keeps_its_status(transport, server):
+def test_a_slow_refusal_keeps_its_status(hasty, server):
     server.answer(silence(server, HEAD.replace(b"200 OK", b"503 Busy")))
-    answer = get(transport, server)
+    answer = get(hasty, server)
     assert (answer.status, answer.body) == (503, b"")
 
 

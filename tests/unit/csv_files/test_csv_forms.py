@@ -1,5 +1,6 @@
 """Encodings, delimiters, line ends: what a file is written in is found out."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +29,16 @@ RECORDS = [{"id": 1, "name": "José Ünal"}, {"id": 2, "name": "Zoë"}]
             "utf-16-be",
             "its byte order mark says so",
         ),
-        (TEXT.encode("utf-16-le"), "utf-16-le", "every second byte is zero"),
-        (TEXT.encode("utf-16-be"), "utf-16-be", "every second byte is zero"),
+        (
+            TEXT.encode("utf-16-le"),
+            "utf-16-le",
+            "every second byte of its headers is zero",
+        ),
+        (
+            TEXT.encode("utf-16-be"),
+            "utf-16-be",
+            "every second byte of its headers is zero",
+        ),
     ],
 )
 def test_encoding(tmp_path: Path, content: bytes, encoding: str, reason: str) -> None:
@@ -41,6 +50,27 @@ def test_encoding(tmp_path: Path, content: bytes, encoding: str, reason: str) ->
     assert reading.pages()[-1].checkpoint["csv"]["offset"] == len(content)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_known_by_its_headers_whatever_script_follows(
+    tmp_path: Path, encoding: str
+) -> None:
+    name = "山田太郎" * 4
+    rows = "".join(f"{n},{name}\n" for n in range(1, 100))
+
+    reading = Reading(tmp_path, f"id,name\n{rows}".encode(encoding))
+
+    assert reading.file.encoding == encoding
+    assert reading.records()[98] == {"id": 99, "name": name}
+
+
+def test_zeros_at_the_end_do_not_make_it_utf_16(tmp_path: Path) -> None:
+    """As a disk leaves them that lost its power."""
+    reading = Reading(tmp_path, b"id,name\n1,Ann\n" + b"\0" * 500)
+
+    assert reading.file.encoding == "utf-8"
+    assert reading.records()[0] == {"id": 1, "name": "Ann"}
+
+
 def test_what_is_not_utf_8_at_the_very_end_is_found_too(tmp_path: Path) -> None:
     many = "".join(f"{n},Ann\n" for n in range(3, 30_000))
 
@@ -48,6 +78,28 @@ def test_what_is_not_utf_8_at_the_very_end_is_found_too(tmp_path: Path) -> None:
 
     assert reading.file.encoding == "cp1252"
     assert reading.records()[-1] == {"id": 2, "name": "Zoë"}
+
+
+def test_a_broken_byte_does_not_make_all_of_it_another_encoding(
+    tmp_path: Path,
+) -> None:
+    content = TEXT.encode() + b"3,Caf\xe9\n"
+
+    reading = Reading(tmp_path, content)
+
+    assert reading.file.encoding == "utf-8"
+    assert reading.file.guessed == ("it is UTF-8; bytes of it that are no text: 1",)
+    assert reading.records() == [*RECORDS, {"id": 3, "name": "Caf\udce9"}]
+    assert reading.pages()[-1].checkpoint["csv"]["offset"] == len(content)
+
+
+def test_letters_that_happen_to_be_one_do_not_make_it_utf_8(tmp_path: Path) -> None:
+    content = "id,name\n1,Zoë\n2,José\n3,DÉ’OR\n".encode("cp1252")
+
+    reading = Reading(tmp_path, content)
+
+    assert reading.file.encoding == "cp1252"
+    assert reading.records()[2] == {"id": 3, "name": "DÉ’OR"}
 
 
 def test_a_character_cut_short_at_the_end_does_not_make_it_another(
@@ -89,6 +141,22 @@ def test_the_source_file_may_say_the_delimiter(tmp_path: Path) -> None:
     assert reading.records() == [{"id": 1, "a,b": "x"}]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("line", ["sep=|\r\n", '"SEP=|"\n'])
+def test_a_first_line_may_say_the_delimiter(
+    tmp_path: Path, encoding: str, line: str
+) -> None:
+    content = f"{line}id|a,b,c|name\n1|x|Zoë\n2|y|Bo|z\n".encode(encoding)
+
+    reading = Reading(tmp_path, content)
+
+    assert reading.file.delimiter == "|"
+    assert reading.keys == ("id", "a,b,c", "name")
+    assert reading.records()[0] == {"id": 1, "a,b,c": "x", "name": "Zoë"}
+    assert reading.places() == ["line 3 of people.csv", "line 4 of people.csv"]
+    assert reading.pages()[-1].checkpoint["csv"]["offset"] == len(content)
+
+
 def test_line_ends_may_be_mixed_and_stay_in_cells(tmp_path: Path) -> None:
     reading = Reading(tmp_path, b'id,name\r1,"a\r\nb"\n2,"c\rd"\r\n\n3,e\r4,f')
 
@@ -98,6 +166,22 @@ def test_line_ends_may_be_mixed_and_stay_in_cells(tmp_path: Path) -> None:
     assert reading.places() == [
         f"line {n} of people.csv" for n in (2, 4, 7, 8)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"PK\x03\x04\x14", "is a workbook or a ZIP archive; save it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1", "is an old workbook; save it as CSV"),
+        # Without the time: it would be in the test's name, another in each process.
+        (gzip.compress(TEXT.encode(), mtime=0), "is compressed; unpack it"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^people\.csv: {told}$"):
+        Reading(tmp_path, content)
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

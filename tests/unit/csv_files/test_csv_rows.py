@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from csv_reading import Reading
 
 from crm_warehouse.clients.interface import Unreadable
@@ -27,6 +28,31 @@ def test_a_short_row_says_nothing_of_what_it_lacks(tmp_path: Path) -> None:
         {"id": 1},
         {"id": 2, "name": "Bo"},
     ]
+
+
+@pytest.mark.parametrize("rest", ["12", "1234,A", '1234,"A'])
+def test_a_line_in_which_the_file_breaks_off_is_set_aside(
+    tmp_path: Path, rest: str
+) -> None:
+    reading = read(tmp_path, f"1,Ann,5\n{rest}".encode())
+
+    [good, bad] = reading.records()
+    assert good == {"id": 1, "name": "Ann", "amount": 5}
+    assert isinstance(bad, Unreadable)
+    assert bad.error_type == ("broken_quote" if '"' in rest else "cut_short")
+    assert reading.places()[1] == "line 3 of people.csv"
+
+
+def test_a_whole_last_line_needs_no_end(tmp_path: Path) -> None:
+    assert read(tmp_path, b"1,Ann,5").records() == [
+        {"id": 1, "name": "Ann", "amount": 5}
+    ]
+
+
+def test_a_line_of_blanks_is_no_row(tmp_path: Path) -> None:
+    reading = read(tmp_path, b" , ,\n1,Ann,5\n \n\t,,\n\x1a")
+
+    assert reading.records() == [{"id": 1, "name": "Ann", "amount": 5}]
 
 
 def test_an_empty_cell_is_none(tmp_path: Path) -> None:

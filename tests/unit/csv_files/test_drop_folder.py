@@ -1,6 +1,7 @@
 """The drop folder, on a disk and in an object store."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from crm_warehouse.csv_files.drop import (
     Dropped,
     drop_url,
+    is_as_found,
     local_copy,
     put_away,
     waiting,
@@ -47,6 +49,34 @@ def test_what_is_not_finished_or_no_file_does_not_wait(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
 
     assert waiting(tmp_path) == []
+
+
+def test_a_name_that_is_no_text_is_left_alone_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / os.fsdecode(b"M\xe4rz.csv")).write_text("id\n")
+    (tmp_path / "M\u00e4rz.csv").write_text("id\n")
+
+    for _ in range(2):
+        assert [each.name for each in waiting(tmp_path)] == ["M\u00e4rz.csv"]
+
+    [message] = caplog.messages
+    assert message.endswith("is left alone: its name is not in UTF-8; rename it")
+
+
+def test_a_file_is_as_it_was_found_or_not(tmp_path: Path) -> None:
+    path = drop(tmp_path, "a.csv", moment=1e9)
+    [found] = waiting(tmp_path)
+
+    assert is_as_found(path, found)
+    # A store that lists milliseconds, and tells whole seconds of a single file.
+    assert is_as_found(path, replace(found, modified=1e9 + 0.999))
+    drop(tmp_path, "a.csv", moment=1e9 + 1)
+    assert not is_as_found(path, found)
+    drop(tmp_path, "a.csv", "id\n1\n2\n", moment=1e9)
+    assert not is_as_found(path, found)
+    path.unlink()
+    assert not is_as_found(path, found)
 
 
 def test_without_a_folder_nothing_waits(tmp_path: Path) -> None:

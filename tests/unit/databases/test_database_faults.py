@@ -110,6 +110,53 @@ def test_a_server_that_is_down_is_tried_as_often_as_the_policy_says(
     assert len(gate.pauses) == len(SOURCE.retry.delays)
 
 
+def test_a_view_takes_another_right_in_mysql(open_database: OpenDatabase) -> None:
+    database = open_database("mariadb")
+    fill(database)
+    database.execute("CREATE VIEW people AS SELECT id, name FROM person")
+    entity = entity_of(table="people")
+
+    with pytest.raises(AuthenticationError, match="and SHOW VIEW if it is a view"):
+        pages_of(database, entity)
+    as_owner = replace(database, connection=database.owner)
+    assert pages_of(as_owner, entity)[-1].total == 9
+
+    database.execute("DROP TABLE person")
+    with pytest.raises(ConfigurationError, match="people is a view that the database"):
+        pages_of(as_owner, entity)
+
+
+@pytest.mark.parametrize("key", [("branch",), ("id", "branch")])
+def test_a_row_without_a_key_stops_at_once(
+    source_database: SourceDatabase, key: tuple[str, ...]
+) -> None:
+    """Nobody could say which rows come behind it."""
+    source_database.execute(
+        "CREATE TABLE person (id integer, branch varchar(9))",
+        "INSERT INTO person VALUES (1, 'a'), (1, NULL), (2, 'b')",
+    )
+
+    with pytest.raises(ConfigurationError, match="person has no value in its key"):
+        pages_of(source_database, entity_of(table="person", key=key), page_size=1)
+
+
+def test_what_is_unique_of_some_rows_only_is_not(
+    source_database: SourceDatabase,
+) -> None:
+    some = "" if source_database.kind == "mariadb" else " WHERE gone IS NULL"
+    kind = "" if source_database.kind == "mariadb" else "UNIQUE "
+    source_database.execute(
+        "CREATE TABLE person (id integer PRIMARY KEY, name varchar(9), gone date)",
+        f"CREATE {kind}INDEX living ON person (name){some}",
+        "INSERT INTO person VALUES (1, 'a', NULL), (2, 'a', '2026-03-01')",
+    )
+
+    with pytest.raises(ConfigurationError, match="key name is not unique in person"):
+        pages_of(source_database, entity_of(table="person", key=("name",)))
+    whole = entity_of(table="person", key=("name", "id"))
+    assert pages_of(source_database, whole)[-1].total == 2
+
+
 def test_nothing_can_be_written_even_by_the_owner(
     source_database: SourceDatabase,
 ) -> None:
@@ -131,6 +178,7 @@ def test_nothing_can_be_written_even_by_the_owner(
         ({"key": ("idd",)}, "table person has no column 'idd'; did you mean 'id'?"),
         ({"changed": ("name",)}, "column name of changed is of type VARCHAR"),
         ({"key": ("rate",)}, "key column rate is of type"),
+        ({"key": ("name",)}, "key name is not unique in person, so that rows would"),
         (
             {"columns": {"a": ColumnRule(("nam",))}},
             "has no column 'nam'; did you mean 'n",
@@ -200,3 +248,17 @@ def test_no_password_shows() -> None:
     connection = Connection("d", "mysql", "127.0.0.1", "u", "geheim", "s")
 
     assert "geheim" not in repr(server_of(connection, 30.0))
+
+
+def test_postgresql_sends_text_and_a_silent_network_is_noticed(
+    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")  # what such a server would say
+    connection = open_database("postgres").connection
+
+    opened: Any = server_of(connection, 5).connect()
+
+    with opened:
+        assert opened.execute("SELECT 'José'").fetchone() == ("José",)
+        parameters = opened.info.get_parameters()
+    assert parameters["keepalives_idle"] == "60"

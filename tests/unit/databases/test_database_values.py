@@ -6,7 +6,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from database_tables import entity_of, records_of
+from database_tables import (
+    HOUR,
+    NOON,
+    client_of,
+    entity_of,
+    pages_of,
+    records_of,
+    window_of,
+)
 
 from crm_warehouse.databases import values
 from crm_warehouse.ways_in import ColumnRule, Join
@@ -65,7 +73,9 @@ def test_times_are_instants(zone: str, sent: str, expected: str | None) -> None:
         # The night in which clocks go forward: two hours are three by the clock.
         (("2026-03-08", "01:00:00", "2:00:00", "US/Pacific"), "2026-03-08T11:00:00Z"),
         (("2026-07-01", "09:30:00", None, None), "2026-07-01T16:30:00Z"),
-        (("2026-07-01", "09:30:00", None, "Mars/Base"), "2026-07-01T16:30:00Z"),
+        (("2026-07-01", "09:30:00", None, " "), "2026-07-01T16:30:00Z"),
+        # Whose clock it is must not be guessed where a name says it.
+        (("2026-07-01", "9:30", None, "Mars/Base"), "2026-07-01 9:30 [Mars/Base]"),
         (("2026-07-01", None, None, None), "2026-07-01T07:00:00Z"),
         (("2026-07-01 00:00:00", "9:30", None, None), "2026-07-01T16:30:00Z"),
         (("2026-07-01", "25:00:00", None, None), "2026-07-02T08:00:00Z"),
@@ -184,6 +194,30 @@ def test_what_only_postgresql_has(open_database: OpenDatabase) -> None:
             "clock": "09:30:00",
         }
     ]
+
+
+def test_types_of_postgresql_that_are_others_in_disguise(
+    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A domain is the type below it; ``char(n)`` is filled up with blanks."""
+    monkeypatch.setattr("crm_warehouse.databases.client._FIRST_ROWS", 1)
+    database = open_database("postgres")
+    database.execute(
+        "CREATE DOMAIN moment AS timestamp",
+        "CREATE DOMAIN birth AS moment NOT NULL",
+        "CREATE TABLE odd (id char(9) PRIMARY KEY, at birth)",
+        "INSERT INTO odd VALUES ('a', '2026-03-01 12:00'), ('ab', '2026-03-01 12:00')",
+    )
+    entity = entity_of(table="odd", changed=("at",))
+    records = [{"id": id, "at": "2026-03-01T12:00:00Z"} for id in ("a", "ab")]
+
+    pages = pages_of(database, entity, window_of(NOON, NOON + HOUR), page_size=1)
+
+    assert [record for page in pages for record in page.records] == records
+    client = client_of(database)
+    found = client.fetch_many(entity, ["ab", "b"])
+    client.close()
+    assert (found.records, found.missing) == (records[1:], ["b"])
 
 
 def test_sqlite_may_have_anything_anywhere(open_database: OpenDatabase) -> None:

@@ -65,7 +65,12 @@ def settings() -> Iterator[StackSettings]:
 def test_every_source_of_the_sandbox_gets_a_connection(settings: StackSettings) -> None:
     made = with_sandbox(settings, SOURCES, 10).more_environment(PORTS)
 
-    assert set(made) == {f"AIRFLOW_CONN_{s.connection.upper()}" for s in SOURCES}
+    connections = {s.connection for s in SOURCES} | {"genius_database"}
+    assert set(made) == {
+        "CRM_WAREHOUSE_DROP",
+        *(f"AIRFLOW_CONN_{each.upper()}" for each in connections),
+    }
+    assert made["CRM_WAREHOUSE_DROP"].startswith(str(settings.var))
     for source in SOURCES:
         environ = {**made, "CRM_WAREHOUSE_ENV": "dev"}
         url = base_url(find(source.connection, environ), source.base_url, environ)
@@ -89,7 +94,7 @@ def test_the_receiver_and_the_merge_know_the_sandbox_by_its_connection(
 
     sender = receiver_settings.from_environment(["hubspot"], environ).senders["hubspot"]
 
-    assert sender.secrets == (WEBHOOK_SECRET.encode(),)
+    assert sender.active(0) == (WEBHOOK_SECRET.encode(),)
     assert sender.public_url == "http://127.0.0.1:5"
     assert webhook_owner(hubspot) == {"portal_id": "24601", "app_id": "9001"}
 
@@ -175,7 +180,8 @@ def test_the_callers_own_connections_are_not_kept(
     )
 
     names = json.loads((settings.var / "connections.sealed").read_bytes())
-    assert set(names) == {"crm_warehouse", *(s.connection for s in SOURCES)}
+    ours = {"crm_warehouse", "genius_database", *(s.connection for s in SOURCES)}
+    assert set(names) == ours
 
 
 def _server(settings: StackSettings, *statements: str) -> None:

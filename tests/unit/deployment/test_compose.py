@@ -14,6 +14,7 @@ import pytest
 
 from include.local_stack.settings import ENVIRONMENTS
 from tests.proof.compose import ROOT, compose, environment_of, image_of, settings
+from webhook_receiver.verifiers import VERIFIERS
 
 _SERVICES = compose("dev")["services"]
 _ONE_SHOT = {"airflow-migrate", "warehouse-migrate"}
@@ -98,6 +99,13 @@ def test_the_receiver_has_no_key_of_airflow() -> None:
 
     assert given
     assert all(name.startswith("AIRFLOW_CONN_") for name in given)
+
+
+def test_the_receiver_knows_the_warehouse_and_who_posts_alone() -> None:
+    assert set(_SERVICES["receiver"]["secrets"]) == {
+        "AIRFLOW_CONN_CRM_WAREHOUSE",
+        *(f"AIRFLOW_CONN_{source.upper()}_DEFAULT" for source in VERIFIERS),
+    }
 
 
 @pytest.mark.parametrize("name", _LONG_LIVED)

@@ -187,6 +187,7 @@ def test_a_stored_record_keeps_its_times() -> None:
         ({"search": {"last": None, "beside": 0}}, "/users"),
         ({"list": {"after": "70"}}, "/users, up to cursor 70"),
         ({"list": {"after": None}}, "/users"),
+        ({"cursor": "/users?mail=a@x.example"}, "/users"),
         ({"cursor": "ZGVh" * 40}, "/users, up to cursor ZGVhZGVhZGVhZGVh…"),
     ],
 )  # fmt: skip

@@ -79,6 +79,27 @@ def test_one_that_never_lived_here_makes_no_row(
     assert rows(conn, ROW) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "is_gone"),
+    [
+        *((each, True) for each in (True, "true", 1, "2026-01-01T00:02:00Z")),
+        *((each, False) for each in (None, False, "False", 0, "0", "", " ")),
+    ],
+)
+def test_others_say_it_by_a_flag_or_a_time(
+    conn: Connection, source: Source, said: Any, is_gone: bool
+) -> None:
+    entity = replace(
+        source.entities["divisions"], active_path=None, deleted_path=("deleted_at",)
+    )
+    source = replace(source, entities={**source.entities, "divisions": entity})
+    load(conn, source, (division("North", 1), 1))
+
+    load(conn, source, (division("South", 2) | {"deleted_at": said}, 2))
+
+    assert rows(conn, ROW) == [("North", True) if is_gone else ("South", False)]
+
+
 def test_one_that_ends_while_it_is_read_counts_once(
     conn: Connection, source: Source
 ) -> None:

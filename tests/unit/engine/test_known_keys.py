@@ -52,7 +52,10 @@ FORMS: list[tuple[Any, list[str]]] = [
     ("0.0", []),
     (" NULL ;n/a; - ", []),
 ]
-NO_KEYS = [True, [7], {"value": [7]}, 7.5, 1e300, "x" * 256, "Ж", "a\0", "a\x1bb"]
+NO_KEYS = [
+    *(True, [7], {"value": [7]}, 7.5, 1e300, "x" * 256, "Ж", "a\0", "a\x1bb"),
+    *("ann@example.com", "Ann Lee", "7; ann@example.com"),
+]
 
 
 @pytest.fixture(scope="session")

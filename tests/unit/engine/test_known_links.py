@@ -210,3 +210,17 @@ def test_contradictions_are_grouped_not_joined(conn: Connection) -> None:
     # Both ends of a link are read once. Joined with themselves, whose number nobody can
     # estimate, they would be read once for each link.
     assert str(plan).count("CTE Scan on named") == 2
+
+
+def test_what_one_record_says_is_an_index_look_up(conn: Connection) -> None:
+    conn.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    asked = (
+        "EXPLAIN SELECT FROM identity.said_keys WHERE source_system = 'hubspot'"
+        " AND entity_type = 'contacts' AND source_id = '101'"
+    )
+
+    plan = [line.strip() for (line,) in rows(conn, asked)]
+
+    found = [line for line in plan if "source_id = '101'::text" in line]
+    assert len(found) == 2, plan
+    assert all(line.startswith("Index Cond:") for line in found), plan

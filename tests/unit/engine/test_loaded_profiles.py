@@ -77,6 +77,27 @@ def test_only_a_full_load_changes_the_profile(
         sync(warehouse, crm, family, "incremental")
 
 
+def test_nothing_goes_on_until_the_full_load_has_ended(
+    warehouse: str, conn: Connection, family: Source, crm: ScriptedCrm
+) -> None:
+    """It may have been stopped by a guard, with both profiles' records in raw."""
+    modern = family.profiles["modern"]
+    sync(warehouse, crm, family, "incremental")
+    sync(warehouse, crm, modern, "full")
+    conn.execute(
+        "UPDATE ops.sync_jobs SET status = 'failed', error_type = 'guard',"
+        " guard = 'mass_delete' WHERE job_type = 'full'"
+    )
+
+    for mode in ("incremental", "replay"):
+        with pytest.raises(ConfigurationError, match="still has records of no profile"):
+            sync(warehouse, crm, modern, mode)
+    with pytest.raises(ConfigurationError, match="was loaded with profile 'modern'"):
+        sync(warehouse, crm, family, "incremental")
+    sync(warehouse, crm, modern, "full")
+    assert sync(warehouse, crm, modern, "incremental").status == "success"
+
+
 def test_what_asks_no_source_maps_as_the_profile_does(
     warehouse: str, conn: Connection, family: Source, crm: ScriptedCrm
 ) -> None:

@@ -1,5 +1,6 @@
 """Migrations: each file once, in order, whole; a file that was changed is refused."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -206,3 +207,28 @@ def test_the_real_files_have_numbers_names_and_comments() -> None:
         head = migration.text.splitlines()[:3]
         assert head[0].startswith("-- "), migration.name
         assert "one transaction" in " ".join(head), migration.name
+
+
+def test_definitions_by_api_are_kept_from_what_ran_before(
+    empty: str, db: Connection, tmp_path: Path
+) -> None:
+    files = sorted((SQL_FOLDER / "migrations").glob("*.sql"))
+    for file in files:
+        if file.name < "0025":
+            shutil.copy(file, tmp_path)
+    migrate(empty, tmp_path)
+    for via in ("api", "csv"):
+        db.execute(
+            "WITH job AS (INSERT INTO ops.sync_jobs"
+            " (source_system, entity_type, job_type, via, status, triggered_by)"
+            " VALUES ('crm', %(via)s, 'full', %(via)s, 'running', 'cli') RETURNING id)"
+            " INSERT INTO ops.source_specs (source_system, entity_type, spec, job_id)"
+            " SELECT 'crm', %(via)s, jsonb_build_object('by', %(via)s::text), id"
+            " FROM job",
+            {"via": via},
+        )
+
+    migrate(empty)
+
+    kept = "SELECT entity_type, api_spec FROM ops.source_specs ORDER BY 1"
+    assert rows(db, kept) == [("api", {"by": "api"}), ("csv", None)]

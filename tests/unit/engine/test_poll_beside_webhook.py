@@ -12,6 +12,7 @@ from scripted_crm import ScriptedCrm, contact, deliver, event
 
 from crm_warehouse.clients.interface import Page, Window
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
+from crm_warehouse.clients.webhook_events import WebhookParser
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.replay import Replayer
 from crm_warehouse.engine.sync import run_sync
@@ -266,7 +267,7 @@ def test_a_delivery_that_our_own_reading_fails_at_stops_no_other(
     def parse_badly(body: bytes, **asked: Any) -> Any:
         return 1 / 0 if b"deal" in body else parse(body, **asked)
 
-    monkeypatch.setitem(WEBHOOK_PARSERS, "hubspot", parse_badly)
+    monkeypatch.setitem(WEBHOOK_PARSERS, "hubspot", WebhookParser(parse_badly))
     deliver(conn, event(9, "deal.creation"))
     deliver(conn, event(2))
 

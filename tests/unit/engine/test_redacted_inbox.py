@@ -14,7 +14,7 @@ from crm_warehouse.engine.erasure import Request, erase
 from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.job import SyncResult, WebhookRequest
 from crm_warehouse.engine.maintenance import MaintenanceRequest, maintain
-from crm_warehouse.engine.redaction import Forgotten
+from crm_warehouse.engine.redaction import Forgotten, unpack
 from crm_warehouse.engine.webhooks import merge_webhooks
 from crm_warehouse.spec import Source
 
@@ -102,7 +102,63 @@ def test_a_kill_between_erasure_and_inbox_is_made_up_for(
         maintain(MaintenanceRequest([hubspot]), conninfo=warehouse)
 
     assert places_of(conn, MARK) == set()
+    # What no event tells of is left to maintenance.
+    assert rows(conn, UNREDACTED) == ([("1",)] if by == "merge" else [])
+
+
+def test_a_merge_looks_at_what_the_events_name_and_maintenance_at_the_rest(
+    conn: Connection,
+    hubspot: Source,
+    merge: Callable[[], SyncResult],
+    warehouse: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine = event(1, propertyValue=MARK)
+    deliver(conn, mine)
+    deliver(conn, mine, event(3, propertyValue="Bo", number=2))  # it came before
+    deliver(conn, event(3, propertyValue="Bo", number=4))
+    merge()
+    looked: list[bytes] = []
+    monkeypatch.setattr(
+        "crm_warehouse.engine.inbox_redaction.unpack",
+        lambda body: looked.append(body) or unpack(body),
+    )
+    deliver(conn, event(1, "contact.privacyDeletion", number=5))
+
+    merge()
+
+    assert len(set(looked)) == 2  # the first, and the deletion itself
+    assert places_of(conn, MARK) == {"staging.webhook_deliveries.body"}
+    looked.clear()
+    merge()
+    assert looked == []
+    assert rows(conn, UNREDACTED) == [("1",)]
+
+    maintain(MaintenanceRequest([hubspot]), conninfo=warehouse)
+
+    assert places_of(conn, MARK) == set()
     assert rows(conn, UNREDACTED) == []
+
+
+def test_a_kill_of_a_merge_that_redacts_is_made_up_for_by_the_next(
+    conn: Connection, hubspot: Source, merge: Callable[[], SyncResult]
+) -> None:
+    deliver(conn, event(1, propertyValue=MARK))
+    merge()
+    entity = hubspot.entities["contacts"]
+    with conn.transaction():
+        erase(conn, Request(entity, "hubspot", ["1"], "request", "cli"))
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        redact_inbox(conn, hubspot, "hubspot", actor="m", beat=die, told_only=True)
+    assert places_of(conn, MARK) == {"staging.webhook_events.payload"}
+
+    merge()
+
+    assert places_of(conn, MARK) == set()
 
 
 def test_a_kill_while_the_inbox_is_redacted_is_made_up_for(
@@ -157,3 +213,28 @@ def test_an_id_inside_a_longer_number_is_another() -> None:
     assert not forgotten.concerns(None, None, {"objectId": 5, "portalId": 24601})
     assert forgotten.concerns(None, None, {"mergedObjectIds": [7, "24601"]})
     assert not forgotten.concerns("deals", "24601", {"objectId": 24601})
+
+
+def test_a_body_with_an_event_that_cannot_be_read_keeps_the_others(
+    conn: Connection, hubspot: Source, merge: Callable[[], SyncResult]
+) -> None:
+    deep = "[" * 5_000 + "]" * 5_000
+    mine = json.dumps(event(1, propertyValue=MARK))
+    other = json.dumps(event(3, propertyValue="Bo", number=2))
+    told = f'[{mine}, {{"objectId": 1, "x": "{MARK}", "y": {deep}}}, {other}, {deep}]'
+    deliver(conn, body=told.encode())
+
+    erasing(conn, hubspot)
+
+    [(body,)] = rows(conn, "SELECT body FROM staging.webhook_deliveries")
+    left = zlib.decompress(body).decode()
+    assert MARK not in left
+    assert left.endswith(f"null,{other},{deep}]")
+    merge()
+    states = "SELECT object_id, state FROM staging.webhook_events ORDER BY position"
+    assert rows(conn, states) == [
+        ("1", "ignored"),
+        (None, "failed"),
+        ("3", "merged"),
+        (None, "failed"),
+    ]

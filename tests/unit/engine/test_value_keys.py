@@ -73,8 +73,11 @@ def test_an_empty_value_is_empty():
     assert found["contacts"]["first_name"] == ""
 
 
-@pytest.mark.parametrize("sent", [{}, {"valid": False}, {"parts": {"value": "x"}}])
-def test_an_object_never_passes_for_its_text(sent):
+@pytest.mark.parametrize(
+    "sent",
+    [{}, {"valid": False}, {"parts": {"value": "x"}}, ["x"], {"value": ["x"]}],
+)
+def test_an_object_or_a_list_never_passes_for_its_text(sent):
     found, warnings = rows({"city": sent, "email": sent})
 
     assert found["contacts"]["city"] is None

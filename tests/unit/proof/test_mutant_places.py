@@ -4,13 +4,18 @@ import pytest
 
 from tests.proof.command import ROOT
 from tests.proof.mutants.changes import MUTANTS, Mutant
+from tests.proof.mutants.webhooks import WEBHOOK_MUTANTS
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.guarantee)
+@pytest.mark.parametrize(
+    "mutant", [*MUTANTS, *WEBHOOK_MUTANTS], ids=lambda mutant: mutant.guarantee
+)
 def test_a_mutant_finds_its_place_and_its_tests(mutant: Mutant) -> None:
     for path, old, new in mutant.changes:
         assert (ROOT / path).read_text("utf-8").count(old) == 1, path
         assert old != new
     for test in mutant.tests:
-        path, *_, name = test.partition("[")[0].split("::")
-        assert f"def {name}(" in (ROOT / path).read_text("utf-8"), test
+        path, *names = test.partition("[")[0].split("::")
+        text = (ROOT / path).read_text("utf-8")
+        for name in names:
+            assert f"def {name}(" in text or f"class {name}" in text, test

@@ -1,5 +1,6 @@
-"""Receivers for tests."""
+"""Receivers for tests, and a server to be crashed."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from crm_warehouse.engine.migrations import migrate
+from include.local_stack.postgres import Postgres
 from tests.proof.receiver_process import HUBSPOT, Receiver, Start, started
+from tests.proof.servers import postgres_server
 
 
 @pytest.fixture
@@ -28,3 +32,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def receiver(start: Start, warehouse: str) -> Receiver:
     """A ready receiver on the test's own warehouse."""
     return start(warehouse)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A server of this module, to be crashed; as safe as in production."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def safe_warehouse(server: Postgres) -> Iterator[str]:
+    name = f"warehouse_{secrets.token_hex(6)}"
+    server.create_database(name, "crm_warehouse")
+    conninfo = server.conninfo(name, "crm_warehouse")
+    migrate(conninfo)
+    yield conninfo
+    server.start()  # where a test leaves it down
+    server.drop_database(name)

@@ -138,6 +138,8 @@ class TestUrl:
             (f"{PATH}?to=a%2Fb%3Ac%40d%21", f"{PATH}?to=a/b:c@d!"),
             (f"{PATH}?%24%27%28%29%2A%2C%3B%3F", f"{PATH}?$'()*,;?"),
             (f"{PATH}?sum=1%2B1%20%26", f"{PATH}?sum=1%2B1%20%26"),
+            (PATH.replace("/hub", "%2Fhub"), PATH),
+            (PATH.replace("hub", "h%75b"), PATH.replace("hub", "h%75b")),
         ],
     )
     def test_it_is_taken(
@@ -155,6 +157,7 @@ class TestUrl:
             (f"{PATH}?a=1&b=2", f"{PATH}?b=2&a=1"),
             (f"{PATH}?a=1", PATH),
             (PATH, PATH[:-1]),
+            (PATH.replace("hub", "h%75b"), PATH),
         ],
     )
     def test_another_is_not(
@@ -212,3 +215,19 @@ def test_the_log_has_a_line_a_request_and_nothing_personal(receiver: Receiver) -
     ]
     assert "canary" not in receiver.log
     assert json.loads(EVENTS)[0]["propertyValue"].startswith("canary")
+
+
+def test_an_id_that_is_taken_is_no_delivery_that_was_there(
+    receiver: Receiver, warehouse: str
+) -> None:
+    """A server that was switched over can count from where it was long ago."""
+    assert deliver(receiver.port, b"[1]").status == 200
+    with psycopg.connect(warehouse) as conn:
+        name = "pg_get_serial_sequence('staging.webhook_deliveries', 'id')"
+        conn.execute(f"SELECT setval({name}, 1, false)".encode())
+    answer = deliver(receiver.port, b"[2]")
+
+    assert (answer.status, answer.code) == (503, "INBOX_UNAVAILABLE")
+    assert "UniqueViolation 23505" in receiver.log
+    assert deliver(receiver.port, b"[3]").status == 200
+    assert bodies(warehouse) == [b"[1]", b"[3]"]

@@ -1,21 +1,15 @@
 """What was acknowledged is stored, what could not be stored is asked for again."""
 
 import os
-import secrets
-import shutil
 import signal
-import socket
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from stored import bodies
 
-from crm_warehouse.engine.migrations import migrate
-from include.local_stack.ports import HOST
 from include.local_stack.postgres import Postgres
 from tests.proof.hubspot_sender import EVENTS, PATH, Answer, call, deliver, signed
 from tests.proof.receiver_process import Receiver, Start
@@ -23,38 +17,10 @@ from tests.proof.receiver_process import Receiver, Start
 #: HubSpot waits no longer for an answer.
 HUBSPOT_PATIENCE_SECONDS = 5.0
 PATIENCE_SECONDS = 120.0
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    """A server of this module, to be crashed; as safe as in production."""
-    folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
-    folder.chmod(0o755)
-    words = {name: secrets.token_hex(16) for name in ("postgres", "crm_warehouse")}
-    with socket.socket() as door:
-        # Held, so that nobody else gets the port while the server is down; it listens
-        # there all the same, as both allow it.
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind((HOST, 0))
-        server = Postgres(folder / "postgres", words, port=door.getsockname()[1])
-        try:
-            server.start()
-            server.create_role("crm_warehouse", words["crm_warehouse"])
-            yield server
-        finally:
-            server.stop()
-            shutil.rmtree(folder)
-
-
-@pytest.fixture
-def safe_warehouse(server: Postgres) -> Iterator[str]:
-    name = f"warehouse_{secrets.token_hex(6)}"
-    server.create_database(name, "crm_warehouse")
-    conninfo = server.conninfo(name, "crm_warehouse")
-    migrate(conninfo)
-    yield conninfo
-    server.start()  # where a test leaves it down
-    server.drop_database(name)
+_SESSIONS = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name = 'webhook_receiver' AND datname = current_database()
+"""
 
 
 def timed_delivery(receiver: Receiver, body: bytes = EVENTS) -> Answer:
@@ -180,6 +146,60 @@ def test_a_database_that_says_nothing_is_not_waited_for(
     taken_again(receiver)
 
 
+WAITING = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE application_name = 'webhook_receiver' AND wait_event = 'SyncRep'"
+)
+
+
+@pytest.fixture
+def standby_away(server: Postgres) -> Iterator[psycopg.Connection]:
+    """The server's owner; no commit ends, for the standby does not come."""
+    with psycopg.connect(server.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        try:
+            yield admin
+        finally:
+            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            admin.execute("SELECT pg_reload_conf()")
+
+
+def waits(admin: psycopg.Connection, count: int) -> list[int]:
+    """Processes that wait for the standby, when there are so many."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(found := admin.execute(WAITING).fetchall()) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return [pid for (pid,) in found]
+
+
+def test_a_standby_that_is_away_leaves_no_session_behind(
+    start: Start, safe_warehouse: str, standby_away: psycopg.Connection
+) -> None:
+    receiver = start(safe_warehouse)
+    standby_away.execute("SELECT pg_reload_conf()")
+    for _ in range(2):
+        assert_asked_again(timed_delivery(receiver))
+        waits(standby_away, 0)
+    standby_away.execute("ALTER SYSTEM RESET synchronous_standby_names")
+    standby_away.execute("SELECT pg_reload_conf()")
+    taken_again(receiver)
+
+
+def test_a_wait_for_a_standby_that_somebody_ends_is_not_stored(
+    start: Start, safe_warehouse: str, standby_away: psycopg.Connection
+) -> None:
+    receiver = start(safe_warehouse)
+    standby_away.execute("SELECT pg_reload_conf()")
+    with ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(timed_delivery, receiver)
+        (pid,) = waits(standby_away, 1)
+        # The server commits then, on one machine alone, and says so in a warning.
+        standby_away.execute("SELECT pg_cancel_backend(%s)", [pid])
+        assert_asked_again(answer.result())
+    assert "OperationalError" in receiver.log
+
+
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
 def test_a_database_that_could_lose_rows_is_refused(
     start: Start, server: Postgres, safe_warehouse: str, setting: str
@@ -196,6 +216,62 @@ def test_a_database_that_could_lose_rows_is_refused(
         finally:
             admin.execute(f"ALTER SYSTEM RESET {setting}".encode())
             admin.execute("SELECT pg_reload_conf()")
+
+
+def test_an_inbox_that_a_crash_would_empty_is_refused(
+    start: Start, safe_warehouse: str
+) -> None:
+    with psycopg.connect(safe_warehouse) as conn:
+        for table in ("webhook_events", "webhook_deliveries"):
+            conn.execute(f"ALTER TABLE staging.{table} SET UNLOGGED".encode())
+    receiver = start(safe_warehouse, ready=False)
+    assert receiver.wait_end() == 1
+    assert "staging.webhook_deliveries is unlogged" in receiver.log
+
+
+def test_a_standby_is_not_ready_and_is_left_when_there_is_another(
+    start: Start, safe_warehouse: str
+) -> None:
+    with psycopg.connect(safe_warehouse, autocommit=True) as conn:
+        only_read = (
+            f"ALTER DATABASE {conn.info.dbname} SET default_transaction_read_only"
+        )
+        conn.execute(f"{only_read} = on".encode())
+    receiver = start(safe_warehouse, ready=False)
+    receiver.wait_for("/healthz")
+    answer = receiver.get("/readyz")
+    assert (answer.status, answer.code) == (503, "NOT_READY")
+    assert_asked_again(timed_delivery(receiver))
+
+    with psycopg.connect(safe_warehouse, autocommit=True) as conn:
+        conn.execute("SET default_transaction_read_only = off")
+        conn.execute(f"{only_read} = off".encode())
+    taken_again(receiver)
+    assert bodies(safe_warehouse) == [EVENTS]
+
+
+def test_a_session_whose_error_would_last_is_left(start: Start, warehouse: str) -> None:
+    receiver = start(warehouse)
+    for number in range(8):
+        assert deliver(receiver.port, b"[%d]" % number).status == 200
+    with psycopg.connect(warehouse, autocommit=True) as conn:
+
+        def sessions() -> set[int]:
+            return {pid for (pid,) in conn.execute(_SESSIONS).fetchall()}
+
+        old, role = sessions(), conn.info.user
+        assert old
+        inbox = "ON staging.webhook_deliveries"
+        conn.execute(f"REVOKE INSERT {inbox} FROM {role}".encode())
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while old & sessions():
+            assert time.monotonic() < deadline
+            assert_asked_again(timed_delivery(receiver))
+        answer = receiver.get("/readyz")
+        assert (answer.status, answer.code) == (503, "NOT_READY")
+        conn.execute(f"GRANT INSERT {inbox} TO {role}".encode())
+    taken_again(receiver)
+    assert len(bodies(warehouse)) == 9
 
 
 def test_a_database_without_tables_is_refused(start: Start, postgres: Postgres) -> None:

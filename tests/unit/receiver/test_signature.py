@@ -8,11 +8,12 @@ import pytest
 
 from tests.proof.hubspot_sender import EVENTS, PATH, PUBLIC_URL, SECRET, signature
 from webhook_receiver import hubspot
-from webhook_receiver.delivery import Delivery, Sender, SignatureError
+from webhook_receiver.delivery import Delivery, Secret, Sender, SignatureError
+from webhook_receiver.refusals import RefusalError
 
 NOW = 1_564_113_600_000
 URL = f"{PUBLIC_URL}{PATH}?a=1&to=x%2Fy"
-SENDER = Sender((SECRET.encode(),), PUBLIC_URL)
+SENDER = Sender((Secret(SECRET.encode()),), PUBLIC_URL)
 WINDOW = 5 * 60 * 1000
 
 
@@ -30,7 +31,8 @@ def check(
         "x-hubspot-signature-v3": sign,
         "x-hubspot-request-timestamp": timestamp,
     }
-    return hubspot.verify(Delivery(method, url, headers, body), sender, now_ms)
+    delivery = Delivery(method, url, headers, body)
+    return hubspot.verify(delivery, sender, now_ms).replay_key
 
 
 def mutants(good: bytes) -> list[bytes]:
@@ -72,18 +74,60 @@ def test_up_to_five_minutes_are_allowed(shift: int) -> None:
     assert check(now_ms=NOW + shift)
 
 
-@pytest.mark.parametrize("shift", [-WINDOW - 1, WINDOW + 1])
-def test_a_millisecond_more_is_not(shift: int) -> None:
-    with pytest.raises(SignatureError, match="too long ago, or in the future"):
+@pytest.mark.parametrize(
+    ("shift", "words"), [(-WINDOW - 1, "300 s ahead"), (WINDOW + 1, "300 s old")]
+)
+def test_a_millisecond_more_asks_to_come_again_and_alarms(
+    caplog: pytest.LogCaptureFixture, shift: int, words: str
+) -> None:
+    with pytest.raises(RefusalError) as refused:
         check(now_ms=NOW + shift)
+
+    assert (refused.value.status, refused.value.code) == (503, "SIGNATURE_EXPIRED")
+    assert refused.value.retry_after_seconds == 10
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert words in record.getMessage()
+
+
+@pytest.mark.parametrize("shift", [-WINDOW - 1, WINDOW + 1])
+def test_who_signs_wrongly_learns_nothing_of_the_time(
+    caplog: pytest.LogCaptureFixture, shift: int
+) -> None:
+    with pytest.raises(SignatureError, match="does not match"):
+        check(now_ms=NOW + shift, sign="A" * 43 + "=")
+    assert caplog.records == []
 
 
 def test_each_secret_counts_and_none_other() -> None:
-    old, new = b"old", SECRET.encode()
+    old, new = Secret(b"old"), Secret(SECRET.encode())
     assert check(sender=Sender((old, new), PUBLIC_URL))
     assert check(sender=Sender((new, old), PUBLIC_URL))
     with pytest.raises(SignatureError, match="does not match"):
         check(sender=Sender((old,), PUBLIC_URL))
+
+
+def test_a_secret_counts_until_its_end() -> None:
+    other = Secret(b"other")
+    assert check(sender=Sender((Secret(SECRET.encode(), NOW + 1), other), PUBLIC_URL))
+    with pytest.raises(SignatureError, match="does not match"):
+        check(sender=Sender((Secret(SECRET.encode(), NOW), other), PUBLIC_URL))
+
+
+def test_all_secrets_and_both_urls_are_compared_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    compare = hmac.compare_digest
+
+    def watched(right: bytes, given: bytes) -> bool:
+        compared.append(right)
+        return compare(right, given)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    good, other = Secret(SECRET.encode()), Secret(b"other")
+    assert check(sender=Sender((good, other), PUBLIC_URL))
+    assert len(compared) == len(set(compared)) == 4
 
 
 @pytest.mark.parametrize("character", ":/?@!$'()*,;")
@@ -111,7 +155,7 @@ def test_hash_and_encoding_are_those_of_the_documentation() -> None:
     url, body = "https://www.example.com/webhook_uri", '[{"name":"Zoë"}]'
     source = f"POST{url}{body}{NOW}".encode()
     digest = hmac.new(secret.encode(), source, hashlib.sha256).digest()
-    sender = Sender((secret.encode(),), "https://www.example.com")
+    sender = Sender((Secret(secret.encode()),), "https://www.example.com")
 
     assert check(
         url=url.encode(),
@@ -121,3 +165,23 @@ def test_hash_and_encoding_are_those_of_the_documentation() -> None:
     )
     with pytest.raises(SignatureError, match="cannot be read"):
         check(sign=digest.hex(), sender=sender)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "sign"),
+    [
+        ("1693657560000", "K36dawei4A+QBNolUOqo7s91KQDWQ5MXZ/QufNYuk/Y="),
+        ("1700000300000", "RnbPH7+UMKVkbV32P8bz450N4M56aPmcru1+D3kSDtw="),
+    ],
+)
+def test_the_vectors_of_the_vendors_own_libraries(timestamp: str, sign: str) -> None:
+    secret = Secret(b"yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy")
+
+    assert check(
+        url=b"https://www.example.com/webhook_uri",
+        body=b"{'example_field':'example_value'}",
+        timestamp=timestamp,
+        sign=sign,
+        now_ms=int(timestamp),
+        sender=Sender((secret,), "https://www.example.com"),
+    )

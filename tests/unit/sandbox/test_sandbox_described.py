@@ -38,6 +38,22 @@ def test_it_pages_and_filters_as_described(keap):
     assert ask(keap, since="2026-06-02T00:00:00Z").json()["count"] == 2
 
 
+def test_a_day_stays_a_day(tmp_path):
+    told = json.loads(KEAP.read_text())
+    (visits,) = [kind for kind in told["kinds"] if kind["name"] == "appointments"]
+    visits["sample"]["start_date"] = "2026-01-15"
+    path = tmp_path / "keap.json"
+    path.write_text(json.dumps(told))
+    settings = Settings(prospects=1, sizes={"keap": 3}, described=(path,))
+
+    with SandboxServer(settings, "keap") as keap:
+        visit = ask(keap, "/appointments").json()["appointments"][0]
+        truth = keap.truth("appointments")[0]
+
+    assert len(visit["start_date"]) == 10
+    assert truth["scheduled_date"] == f"{visit['start_date']}T00:00:00.000Z"
+
+
 def test_it_refuses_what_the_api_would(keap):
     assert ask(keap, key="wrong").status_code == 401
     assert ask(keap, "/contacts/1").status_code == 404
@@ -45,6 +61,18 @@ def test_it_refuses_what_the_api_would(keap):
     assert ask(keap, limit=1001).status_code == 400
     assert ask(keap, offset="x").status_code == 400
     assert ask(keap, since="x").status_code == 400
+
+
+def test_a_style_that_nobody_speaks_is_refused(tmp_path):
+    """Or it would be taken for a list by cursors."""
+    told = json.loads(KEAP.read_text())
+    told["pages"]["style"] = "ofset"
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(told))
+    with pytest.raises(
+        ValueError, match="unknown style 'ofset'; known: number, offset"
+    ):
+        read_description(path)
 
 
 def test_the_other_systems_are_there_as_ever(keap):

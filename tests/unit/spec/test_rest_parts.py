@@ -132,3 +132,82 @@ def test_pages_by_offset_overlap(tmp_path: Path) -> None:
     text = with_paging(words).replace(words + "max_size: 100}", words)
     (line,) = problems_of(write(tmp_path, text))
     assert line.endswith("paging.max_size: must be 2 at least: pages overlap")
+
+
+REST = changed("client: genius", "client: rest")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "style: number, page_param: page, size_param: per_page",
+            "style: odata, size_param: n",
+            "paging.style: odata does not go with client: rest",
+        ),
+        (
+            "per: 1h}",
+            "per: 1h, kind: search}",
+            "quotas[0].kind: client: rest has one kind of request; leave it out",
+        ),
+        (
+            "region: US",
+            "region: US\nwebhooks: true",
+            "webhooks: client: rest reads none",
+        ),
+        *(
+            (
+                "    path: /people",
+                f"    path: /people\n    {key}: {value}",
+                f"entities.people.{key}: does not go with client: rest,"
+                " which does not read it",
+            )
+            for key, value in (
+                ("endpoints", "{search: /find}"),
+                ("associations", "{deals: /deals}"),
+                ("created_param", "made"),
+                ("sensitive", "true"),
+            )
+        ),
+    ],
+)
+def test_what_only_other_clients_read_is_refused(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    assert old in REST
+    (line,) = problems_of(write(tmp_path, REST.replace(old, new, 1)))
+    place, _, said = line.partition(": ")
+    assert (place.count(":"), said) == (2, problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("params: {page: x}", "params.page: 'page' is a parameter of paging"),
+        ("params: {per_page: x}", "params.per_page: 'per_page' is a parameter of pagi"),
+        (
+            "since_param: since\n    params: {since: x}",
+            "params.since: 'since' is a parameter of since_param",
+        ),
+        ("since_param: per_page", "since_param: 'per_page' is a parameter of paging"),
+    ],
+)
+def test_a_parameter_has_one_meaning(tmp_path: Path, key: str, problem: str) -> None:
+    text = changed("path: /people", f"path: /people\n    {key}")
+    (line,) = problems_of(write(tmp_path, text))
+    assert f"entities.people.{problem}" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["key", "auth_key", "app-key", "X-Access-Key", "sig", "Bearer"]
+)
+def test_names_of_credentials_are_no_parameters(tmp_path: Path, name: str) -> None:
+    text = changed("path: /people", f"path: /people\n    params: {{{name}: x}}")
+    (line,) = problems_of(write(tmp_path, text))
+    assert "credentials belong in the connection" in line
+
+
+@pytest.mark.parametrize("name", ["sort_key", "monkey", "design"])
+def test_other_names_are(tmp_path: Path, name: str) -> None:
+    text = changed("path: /people", f"path: /people\n    params: {{{name}: x}}")
+    assert load_source(write(tmp_path, text)).entities["people"].params == {name: "x"}
