@@ -194,10 +194,9 @@ def test_listeners_hear_of_a_new_delivery_only(
         headers = signed()
         for _ in range(2):
             assert call(receiver.port, "POST", PATH, headers, EVENTS).status == 200
-        heard = [
-            (notice.channel, notice.payload) for notice in listener.notifies(timeout=1)
-        ]
-    assert heard == [("crm_webhooks", "")]
+        first = next(listener.notifies(timeout=30))
+        assert (first.channel, first.payload) == ("crm_webhooks", "")
+        assert list(listener.notifies(timeout=1)) == []
 
 
 def test_the_log_has_a_line_a_request_and_nothing_personal(receiver: Receiver) -> None:
