@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.proof.command import ROOT
 from tests.proof.mutants.changes import MUTANTS, Mutant
+from tests.proof.mutants.receiver import RECEIVER_MUTANTS
 from tests.proof.mutants.webhooks import WEBHOOK_MUTANTS
 
 _COPIED = ("include", "plugins", "sql", "tests", "webhook_receiver", "dags")
@@ -32,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     Returns:
         0: the tests pass, and each mutant was killed.
     """
-    mutants = (*MUTANTS, *WEBHOOK_MUTANTS)
+    mutants = (*MUTANTS, *WEBHOOK_MUTANTS, *RECEIVER_MUTANTS)
     chosen = [m for m in mutants if all(word in m.guarantee for word in words)]
     with tempfile.TemporaryDirectory(prefix="crm-mutants-") as folder:
         copy = Path(folder)

@@ -4,11 +4,14 @@ import pytest
 
 from tests.proof.command import ROOT
 from tests.proof.mutants.changes import MUTANTS, Mutant
+from tests.proof.mutants.receiver import RECEIVER_MUTANTS
 from tests.proof.mutants.webhooks import WEBHOOK_MUTANTS
 
 
 @pytest.mark.parametrize(
-    "mutant", [*MUTANTS, *WEBHOOK_MUTANTS], ids=lambda mutant: mutant.guarantee
+    "mutant",
+    [*MUTANTS, *WEBHOOK_MUTANTS, *RECEIVER_MUTANTS],
+    ids=lambda mutant: mutant.guarantee,
 )
 def test_a_mutant_finds_its_place_and_its_tests(mutant: Mutant) -> None:
     for path, old, new in mutant.changes:
