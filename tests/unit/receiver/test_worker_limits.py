@@ -29,8 +29,8 @@ READ_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 _A_LITTLE = 0.05
 #: More than the worker takes in one piece; the kernel keeps it for whoever reads.
-_UNREAD_BYTES = 200 * 1024
-_ROOM_BYTES = 4 * 1024 * 1024
+_UNREAD_BYTES = 96 * 1024
+_ROOM_BYTES = 1024 * 1024
 
 
 class Caller:
