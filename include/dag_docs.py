@@ -63,7 +63,8 @@ trigger, and no parameters.
 **Colours:** `wait` violet: no webhooks, all is well; `merge` green: merged; both \
 pink: none came for six hours; `merge` violet: waits for quota; yellow: a passing \
 fault, tried again by itself; red: read the log's last error, it says what to do. The \
-webhooks are kept: the next run rests for 15 minutes, then merges them too.
+webhooks are kept: an entity that was refused rests for 15 minutes, others go on; \
+where nothing could be merged, the next run rests for as long.
 """
 
 REPROCESS_DOC = """\

@@ -13,7 +13,8 @@ CrmWarehouseError
 ├── SyncConflictError        retry: another run of this entity holds the lock
 ├── FencedError              stop: a successor has taken this job over
 ├── SyncDisabledError        skip: its configuration is switched off
-└── GuardError               stop before harm: a person must look and decide
+├── GuardError               stop before harm: a person must look and decide
+└── WebhooksRestError        stop: an entity is refused again and again; others go on
 
 Messages carry counts, ids, paths without query and what to do; never credentials,
 headers, bodies or personal data.
@@ -202,3 +203,10 @@ class SyncDisabledError(CrmWarehouseError):
 
     category = "disabled"
     action = Action.SKIP
+
+
+class WebhooksRestError(CrmWarehouseError):
+    """Webhooks of one entity are refused again and again; all others go on."""
+
+    category = "webhooks_rest"
+    action = Action.STOP

@@ -1,6 +1,11 @@
-"""How messages tell when something is."""
+"""How messages tell when something is, and how long what failed rests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+#: How long what failed is left alone: a DAG that always runs, after a run that did not
+#: do its work, and an entity whose webhooks cannot be merged. Without it the next run
+#: would begin at once, find the same and fail again, all day long.
+REST = timedelta(minutes=15)
 
 
 def utc_text(moment: datetime) -> str:

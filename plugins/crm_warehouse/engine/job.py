@@ -171,6 +171,7 @@ class WebhookRequest:
         run_id: Airflow's run id, or None.
         portal_id: Account that events must name, or None: any.
         app_id: App that events must name, or None: any.
+        spares_resting: Leave out entities whose webhooks rest; False: try all.
     """
 
     source: Source
@@ -182,6 +183,7 @@ class WebhookRequest:
     run_id: str | None = None
     portal_id: str | None = None
     app_id: str | None = None
+    spares_resting: bool = False
 
     try_number: ClassVar[int | None] = None
     first_try: ClassVar[int] = 1

@@ -4,7 +4,8 @@ Law 10: values of events are evidence, never data. The records that events annou
 read by id and merged as a poll does, under the same lock of their rows, so that of
 poll and webhook the newer state wins. Where deliveries carry whole records, these are
 merged in the same way (``carried.py``). Events are settled in the transaction that
-merges their records; a kill leaves them pending.
+merges their records; a kill leaves them pending. What cannot be merged just now rests
+(``webhook_rests.py``).
 """
 
 import contextlib
@@ -38,8 +39,6 @@ from crm_warehouse.engine.carried import (
     pending_records,
 )
 from crm_warehouse.engine.chunk import Chunk, SeenIds
-from crm_warehouse.engine.erasure import Request as ErasureRequest
-from crm_warehouse.engine.erasure import erase
 from crm_warehouse.engine.finish import end, link_rows
 from crm_warehouse.engine.gate import (
     PAUSE_SECONDS,
@@ -48,7 +47,6 @@ from crm_warehouse.engine.gate import (
 )
 from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.inbox import explode_deliveries
-from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.job import SyncRequest, SyncResult, WebhookRequest
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -61,9 +59,10 @@ from crm_warehouse.engine.rule_store import job_mapping
 from crm_warehouse.engine.run import JobRun, Progress, load_seen
 from crm_warehouse.engine.session import open_session
 from crm_warehouse.engine.share import hold_rows
+from crm_warehouse.engine.told_erasures import erase_told
+from crm_warehouse.engine.webhook_rests import Refusals
 from crm_warehouse.errors import (
     ConfigurationError,
-    CrmWarehouseError,
     GuardError,
     SourceError,
     SyncDisabledError,
@@ -75,8 +74,6 @@ _BATCH = 500
 #: Events settled in one statement, and looked up for it, besides those looked at.
 _SETTLED = 5_000
 _REST = 100_000
-#: Records erased in one transaction.
-_ERASED = 100
 
 _log = logging.getLogger(__name__)
 
@@ -140,8 +137,8 @@ class _WebhookRun(JobRun):
         self._tools: dict[str, tuple[Mapping, Loader]] = {}
         self._entities: dict[str, Entity] = {}
         self._guards: dict[str, Guards] = {}
-        self._refusals: dict[str, CrmWarehouseError] = {}
-        self._objections: list[GuardError] = []
+        self._refusals = Refusals(conn, request)
+        self._looked_at = 0
         self._described: set[str] = set()
 
     def work(
@@ -153,8 +150,9 @@ class _WebhookRun(JobRun):
         an end.
         """
         self._entities = self._switched_on()
+        self._refusals.spare_resting()
         explode_deliveries(self._conn, self._request, self._beat)
-        self._erase()
+        erase_told(self._conn, self._request, self.job, self.note, self._beat)
         self._ignore_others()
         self._beat()
         self._seen = load_seen(self._conn, self.job)
@@ -162,9 +160,8 @@ class _WebhookRun(JobRun):
             self._merge_carried()
         else:
             self._read_again(conninfo, open_client, patience)
-        # Others must not wait for what cannot be read, or is set aside; but it is told.
-        for error in (*self._refusals.values(), *self._objections):
-            raise error
+        # Others do not wait for what cannot be merged, or is set aside; but it is told.
+        self._refusals.tell(self._entities)
         return self._finish()
 
     def _read_again(
@@ -190,15 +187,14 @@ class _WebhookRun(JobRun):
         """Merge the records that events carry."""
         last: dict[int, list[Any]] = {}
         while True:
-            entities = self._entities.keys() - self._refusals.keys()
-            found = pending_records(self._conn, self._request, entities, last)
+            found = pending_records(self._conn, self._request, self._open(), last)
             if not found:
                 return
             for name, carried in found.items():
                 try:
                     self.note(self._write_carried(self._entities[name], carried))
                 except GuardError as error:
-                    self._refusals[name] = error
+                    self._refusals.refuse(name, error)
 
     def _write_carried(self, entity: Entity, carried: Carried) -> Job:
         """Lay the records over what the raw layer holds, which nobody changes then."""
@@ -224,43 +220,8 @@ class _WebhookRun(JobRun):
             chunk.drop(objected)
             job = loader.write(self.job, chunk, None)
             carried.settle(self._conn, self.job, mapping, objected)
-        self._objections += map(as_told, objections)
+        self._refusals.object(map(as_told, objections))
         return job
-
-    def _erase(self) -> None:
-        """Erase what the source says that it erased; there is nothing left to read.
-
-        Also of entities that are switched off: a person's right is not.
-        """
-        request, by = self._request, self.job.triggered_by
-        values = {"source_system": request.source_system}
-        found = self._conn.execute(query("find_erasures"), values).fetchall()
-        alike: dict[tuple[str, str], list[str]] = {}
-        for entity_type, source_id, reason in found:
-            alike.setdefault((entity_type, reason), []).append(source_id)
-        for (entity_type, reason), ids in alike.items():
-            entity = request.source.entities.get(entity_type)
-            if entity is None:
-                continue
-            for at in range(0, len(ids), _ERASED):
-                part = ids[at : at + _ERASED]
-                asked = ErasureRequest(entity, request.source_system, part, reason, by)
-                with self._conn.transaction():
-                    erased = erase(self._conn, asked, self.job.id)
-                    deleted = len(erased.lived)
-                    job = jobs.change(
-                        self._conn, "count_erased", self.job, deleted=deleted
-                    )
-                self.note(job)
-        redact_inbox(
-            self._conn,
-            request.source,
-            request.source_system,
-            actor=by,
-            job_id=self.job.id,
-            beat=self._beat,
-            told_only=True,
-        )
 
     def _beat(self) -> None:
         jobs.beat(self._conn, self.job)
@@ -278,6 +239,10 @@ class _WebhookRun(JobRun):
                 self._guards[name] = Guards(self._conn, self.job, entity, chosen)
         return found
 
+    def _open(self) -> list[str]:
+        """Entities whose events are to be merged just now."""
+        return [name for name in self._entities if name not in self._refusals]
+
     def _ignore_others(self) -> None:
         self._conn.execute(
             query("ignore_events"),
@@ -292,20 +257,23 @@ class _WebhookRun(JobRun):
     def _pending(self) -> list[Batch]:
         values = {
             "source_system": self._request.source_system,
-            "entities": [n for n in self._entities if n not in self._refusals],
+            "entities": self._open(),
+            "after": self._looked_at,
             "limit": _BATCH,
         }
         ids: dict[str, list[str]] = {}
         rows = self._conn.execute(query("pending_objects"), values).fetchall()
         for entity, source_id, _ in rows:
             ids.setdefault(entity, []).append(source_id)
+        if rows:
+            self._looked_at = rows[0][2]
         return [
             Batch(
                 self._entities[name],
                 found,
                 guards.control(found),
                 guards.witnesses(found),
-                looked_at=rows[0][2],
+                looked_at=self._looked_at,
             )
             for name, found in ids.items()
             for guards in [self._guards[name]]
@@ -333,13 +301,13 @@ class _WebhookRun(JobRun):
         if isinstance(answer, Unreadable):
             self._set_aside(batch, answer.error)
         elif isinstance(answer, Refused):
-            self._refusals[name] = answer.error
+            self._refusals.refuse(name, answer.error)
         elif name not in self._refusals:
             self._note_properties(client, batch.entity)
             try:
                 self.note(self._write(batch, answer))
             except GuardError as error:
-                self._refusals[name] = error
+                self._refusals.refuse(name, error)
 
     def _set_aside(self, batch: Batch, error: SourceError) -> None:
         """Let events fail whose records cannot be read while others can."""

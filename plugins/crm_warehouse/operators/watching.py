@@ -5,14 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
-from crm_warehouse.moments import utc_text
+from crm_warehouse.moments import REST, utc_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-#: After a run whose work did not succeed. Without it the next one would begin at once,
-#: find the same and fail again, all day long.
-PAUSE = timedelta(minutes=15)
 
 
 class WatchSensor(BaseSensorOperator):
@@ -36,8 +32,12 @@ class WatchSensor(BaseSensorOperator):
             complaint: What is wrong with the run before, for the log.
             then: Name of the method to go on with.
         """
-        moment = self._rest_until(context)
-        if moment is not None and moment > datetime.now(UTC):
+        failed = self._failed_before(context)
+        if failed is None:
+            return
+        run_id, ended_at = failed
+        moment = ended_at + REST
+        if moment > datetime.now(UTC) and self.is_stuck(context, run_id, ended_at):
             # Imported here: this module is imported whenever a DAG file is parsed.
             from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
@@ -50,7 +50,19 @@ class WatchSensor(BaseSensorOperator):
         """When to give up waiting that begins now."""
         return datetime.now(UTC) + timedelta(seconds=self.timeout)
 
-    def _rest_until(self, context: "Context") -> datetime | None:
+    def is_stuck(self, context: "Context", run_id: str, ended_at: datetime) -> bool:
+        """Whether the next run would fail in the same way; by default it would.
+
+        Args:
+            context: Of this task.
+            run_id: The run before, which did not do its work.
+            ended_at: When it ended.
+        """
+        del context, run_id, ended_at
+        return True
+
+    def _failed_before(self, context: "Context") -> tuple[str, datetime] | None:
+        """Id and end of the run before, if it did not do its work."""
         task_instance = context["ti"]
         previous = task_instance.get_previous_dagrun()
         if previous is None or previous.end_date is None:
@@ -60,4 +72,4 @@ class WatchSensor(BaseSensorOperator):
         )[previous.run_id]
         worked = states.get(self.work_task_id) == "success"
         quiet = states.get(task_instance.task_id) == "skipped"
-        return None if worked or quiet else previous.end_date + PAUSE
+        return None if worked or quiet else (previous.run_id, previous.end_date)

@@ -1,5 +1,6 @@
 """The tasks that wait for webhooks of a source, and merge them."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -31,9 +32,30 @@ class WebhookSensor(WatchSensor):
         self.source = source
 
     def execute(self, context: "Context") -> None:
-        """Rest after a run that merged nothing; then look."""
+        """Rest after a run that did not merge what it should have; then look."""
         self.rest(context, "left its webhooks unmerged", then="look")
         self.look(context)
+
+    def is_stuck(self, context: "Context", run_id: str, ended_at: datetime) -> bool:
+        """Whether the run left anything that does not rest by itself.
+
+        Only entities that were refused rest then; what else comes is merged at once.
+        """
+        import psycopg
+
+        from crm_warehouse.engine.webhook_rests import is_stuck
+        from crm_warehouse.hooks.warehouse import WarehouseHook
+
+        try:
+            return is_stuck(
+                WarehouseHook().conninfo(),
+                self.source.name,
+                dag_id=context["ti"].dag_id,
+                run_id=run_id,
+                ended_at=ended_at,
+            )
+        except psycopg.OperationalError:
+            return True
 
     def look(self, context: "Context", event: Any = None) -> None:
         """End when webhooks are there already, else wait for them."""
@@ -105,6 +127,7 @@ class MergeWebhooksOperator(LoadOperator):
             triggered_by="airflow",
             dag_id=task_instance.dag_id,
             run_id=task_instance.run_id,
+            spares_resting=True,
             **webhook_owner(connection),
         )
         return merge_webhooks(

@@ -5,6 +5,7 @@ from tests.proof.mutants.changes import Change, Mutant
 _CARRIED = "plugins/crm_warehouse/engine/carried.py"
 _ENGINE = "plugins/crm_warehouse/engine"
 _TESTS = "tests/unit/engine/test_carried_records.py"
+_RESTS = "tests/unit/engine/test_webhook_rests.py"
 _CASES = "tests/integration/cases"
 
 
@@ -69,6 +70,27 @@ WEBHOOK_MUTANTS = (
         "            result[key] = laid_over(old, value)",
         "            result[key] = value",
         f"{_TESTS}::test_what_is_not_named_stays_and_what_is_empty_goes",
+    ),
+    _one(
+        "who is refused rests alone",
+        "sql/engine/find_pending_webhooks.sql",
+        "r.until > clock_timestamp()",
+        "false",
+        f"{_RESTS}::test_who_is_refused_rests_and_all_others_go_on",
+    ),
+    _one(
+        "a rest ends",
+        "sql/engine/find_resting.sql",
+        "AND until > clock_timestamp()",
+        "",
+        f"{_RESTS}::test_when_its_rest_is_over_it_is_tried_and_told_again",
+    ),
+    _one(
+        "a merge that crashed is not begun again at once",
+        "sql/engine/find_stuck_webhooks.sql",
+        "first.received_at < m.began",
+        "false",
+        f"{_RESTS}::test_what_came_before_the_merge_and_is_still_there_is_stuck",
     ),
     _one(
         "carried records are settled with their rows",

@@ -18,8 +18,9 @@ RETURNING id
 """
 _EVENT = """
 INSERT INTO staging.webhook_events
-    (delivery_id, position, source_system, payload, dedupe_key, state)
-VALUES (%s, 0, %s, %s, gen_random_uuid()::text, %s)
+    (delivery_id, position, source_system, entity_type, object_id, payload, dedupe_key,
+    state)
+VALUES (%s, 0, %s, %s, '1', %s, gen_random_uuid()::text, %s)
 """
 _WAITS = """
 SELECT pid FROM pg_stat_activity
@@ -49,13 +50,15 @@ class Inbox:
         *,
         state: str = "pending",
         event: str | None = None,
+        entity: str | None = None,
         announce: bool = True,
     ) -> None:
         """Keep one delivery, its event in the given state, and say so."""
         with psycopg.connect(self.conninfo) as conn:
             row = conn.execute(_STORE, [source, state]).fetchone()
             if event is not None:
-                conn.execute(_EVENT, [row and row[0], source, Jsonb({}), event])
+                values = [row and row[0], source, entity, Jsonb({}), event]
+                conn.execute(_EVENT, values)
             if announce:
                 conn.execute("NOTIFY crm_webhooks")
 

@@ -294,7 +294,7 @@ def test_after_a_run_that_did_not_heal_the_next_one_rests(
 
     second = run()
 
-    assert moments == [first.end_date + watching.PAUSE]
+    assert moments == [first.end_date + watching.REST]
     assert second.state == "success"
 
 

@@ -208,7 +208,7 @@ def test_after_a_run_that_merged_nothing_the_next_one_rests_before_it_looks(
     assert rests == []
     second = run(RecordedSync(a_result()))
 
-    assert rests == [first.end_date + watching.PAUSE]
+    assert rests == [first.end_date + watching.REST]
     assert states(second) == {"wait": "success", "merge": "success"}
 
 
@@ -220,7 +220,7 @@ def test_it_does_not_rest_when_its_time_to_rest_is_over(
 ) -> None:
     inbox.deliver()
     run(RecordedSync(AuthenticationError("401")))
-    monkeypatch.setattr(watching, "PAUSE", timedelta(0))
+    monkeypatch.setattr(watching, "REST", timedelta(0))
 
     run(RecordedSync(a_result()))
 

@@ -132,6 +132,31 @@ def test_with_nothing_for_its_source_it_waits_on(inbox: Inbox) -> None:
     asyncio.run(run())
 
 
+def test_what_rests_does_not_wake_it_before_its_rest_is_over(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_POLL_SECONDS", 0.05)
+    inbox.execute(
+        "INSERT INTO ops.webhook_rests VALUES"
+        " ('hubspot', 'deals', now(), now() + interval '1 hour', 1, 'guard')"
+    )
+    inbox.deliver(state="exploded", event="pending", entity="deals", announce=False)
+    over = "UPDATE ops.webhook_rests SET until = now()"
+
+    assert fires(trigger(timedelta(seconds=0.3))) == "quiet"
+    assert fires(trigger(), lambda: inbox.execute(over), inbox) == "pending"
+
+
+def test_others_wake_it_while_one_rests(inbox: Inbox) -> None:
+    inbox.execute(
+        "INSERT INTO ops.webhook_rests VALUES"
+        " ('hubspot', 'deals', now(), now() + interval '1 hour', 1, 'guard')"
+    )
+    inbox.deliver(state="exploded", event="pending", entity="deals", announce=False)
+
+    assert fires(trigger(), inbox.deliver, inbox) == "pending"
+
+
 def test_a_cut_line_is_made_anew(inbox: Inbox) -> None:
     async def run() -> str:
         task = asyncio.create_task(first_event(trigger()))

@@ -94,6 +94,6 @@ def test_who_waits_too_long_is_found_without_a_look_at_what_is_settled(
         explain = b"EXPLAIN " + query("find_overdue_webhooks").as_bytes(conn)
         plan = "\n".join(str(line) for (line,) in conn.execute(explain, values))
 
-    scans = re.findall(r"Scan using (webhook_\w+)", plan)
-    assert scans == ["webhook_deliveries_pending", "webhook_events_pending"]
+    scans = re.findall(r"Scan using (webhook_[de]\w+)", plan)
+    assert set(scans) == {"webhook_deliveries_pending", "webhook_events_announced"}
     assert not re.search("(Seq|Bitmap Heap) Scan on webhook_", plan)

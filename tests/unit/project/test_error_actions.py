@@ -33,6 +33,7 @@ DECIDED = {
     "ThrottledError": Action.RETRY,
     "TransientSourceError": Action.RETRY,
     "WaitError": Action.WAIT,
+    "WebhooksRestError": Action.STOP,
 }
 #: Column "Airflow" of the docs.
 AIRFLOW = {
