@@ -133,7 +133,8 @@ def _records_of(
     parse = WEBHOOK_PARSERS[request.source.client]
     found = {each: last[each] for each in deliveries if each in last}
     unread = {"deliveries": [each for each in deliveries if each not in last]}
-    for delivery, body, content_type in conn.execute(query("load_deliveries"), unread):
+    stored = conn.execute(query("load_deliveries"), unread)
+    for delivery, body, content_type, _ in stored:
         found[delivery] = _parsed(parse, body, content_type)
     last.clear()
     if found:

@@ -7,8 +7,6 @@ unified rows, links and quarantine at once, in one transaction; the inbox right 
 Whoever was killed erases again.
 """
 
-import hashlib
-import hmac
 import json
 import re
 from collections import Counter
@@ -21,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 from crm_warehouse.engine import erased_parts, payload
 from crm_warehouse.engine.erased_groups import Groups
+from crm_warehouse.engine.erased_keys import ErasureKey
 from crm_warehouse.engine.erased_parts import Part
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
@@ -203,19 +202,16 @@ class _Erasure:
                     yield json.dumps(value, ensure_ascii=False)[1:-1]
 
     def _audit(self, erased: Erased) -> None:
-        row = self._conn.execute(query("load_erasure_key")).fetchone()
-        assert row is not None  # noqa: S101  its migration wrote it
-        request = self._request
+        key, request = ErasureKey(self._conn), self._request
         for source_id in erased.ids:
             name = f"{request.source_system}:{request.entity.name}:{source_id}"
-            digest = hmac.new(row[0], name.encode(), hashlib.sha256).hexdigest()
             self._conn.execute(
                 query("audit"),
                 {
                     "actor": request.actor,
                     "action": "record.erased",
                     "object_type": "erased_record",
-                    "object_id": digest,
+                    "object_id": key.digest(name),
                     "details": Jsonb(
                         {
                             "source_system": request.source_system,

@@ -1,9 +1,8 @@
 """Webhook deliveries become events, each known once."""
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +12,13 @@ from psycopg.types.json import Jsonb
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
 from crm_warehouse.clients.webhook_events import MOST_LEVELS, WebhookEvent, is_deeper
 from crm_warehouse.engine import payload
-from crm_warehouse.engine.inbox_redaction import redact_delivery
+from crm_warehouse.engine.erased_keys import (
+    ErasureKey,
+    drop_repeated,
+    hide_known_events,
+    own_key,
+)
+from crm_warehouse.engine.inbox_redaction import keys_taken_out, redact_delivery
 from crm_warehouse.engine.job import WebhookRequest
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
@@ -64,6 +69,7 @@ class _Delivery:
     id: int
     body: bytes
     content_type: str
+    replay_key: str
     events: list[dict[str, Any]]
     error_message: str | None
 
@@ -108,17 +114,18 @@ def _now_and_then(beat: Callable[[], None]) -> Callable[[], None]:
 
 
 def _parts(
-    pending: Iterable[tuple[int, bytes, str]],
+    pending: Iterable[tuple[int, bytes, str, str]],
     request: WebhookRequest,
     beat: Callable[[], None],
 ) -> Iterator[list[_Delivery]]:
     """Deliveries taken apart, as many as are written in one transaction."""
     part: list[_Delivery] = []
     events = 0
-    for delivery_id, body, content_type in pending:
+    for delivery_id, body, content_type, replay_key in pending:
         beat()
         found, message = _explode(delivery_id, body, content_type, request)
-        part.append(_Delivery(delivery_id, body, content_type, found, message))
+        sent = body, content_type, replay_key
+        part.append(_Delivery(delivery_id, *sent, found, message))
         events += len(found)
         if events >= _ENOUGH_EVENTS:
             yield part
@@ -132,12 +139,14 @@ def _write(conn: Connection, request: WebhookRequest, part: list[_Delivery]) -> 
     try:
         with conn.transaction():
             hold_inbox(conn, request.source_system)
-            events = [event for each in part for event in each.events]
-            bodies = {each.id: (each.body, each.content_type) for each in part}
-            _redact(conn, request, events, bodies)
-            _save(conn, request.source_system, events, list(bodies))
+            gone = drop_repeated(conn, {each.id: each.replay_key for each in part})
+            left = {each.id: each for each in part if each.id not in gone}
+            events = [event for each in left.values() for event in each.events]
+            _redact(conn, request, events, left)
+            _save(conn, request.source_system, events, list(left))
             outcomes = [
-                {"id": each.id, "error_message": each.error_message} for each in part
+                {"id": each.id, "error_message": each.error_message}
+                for each in left.values()
             ]
             conn.execute(query("settle_deliveries"), {"deliveries": Jsonb(outcomes)})
     except _FAULTS as error:
@@ -206,7 +215,7 @@ def _redact(
     conn: Connection,
     request: WebhookRequest,
     events: list[dict[str, Any]],
-    bodies: dict[int, tuple[bytes, str]],
+    sent: Mapping[int, _Delivery],
 ) -> None:
     """Keep no values of records that were erased, neither in events nor in bodies."""
     ids = {event["object_id"] for event in events if event["object_id"]}
@@ -215,7 +224,8 @@ def _redact(
     erased = conn.execute(query("find_erased_events"), values).fetchall()
     if not erased:
         return
-    forgotten, deliveries = Forgotten(erased), set()
+    forgotten, deliveries, key = Forgotten(erased), set(), ErasureKey(conn)
+    hidden: dict[str, str] = {}
     for event in events:
         named = event["entity_type"], event["object_id"]
         if forgotten.concerns(*named, event["payload"]):
@@ -226,13 +236,20 @@ def _redact(
             )
             event["reason"] = event["reason"] or "the record was erased"
             deliveries.add(event["delivery_id"])
+            place = event["delivery_id"], event["position"]
+            hidden[event["dedupe_key"]] = key.hide_event(event["dedupe_key"], *place)
     parse = WEBHOOK_PARSERS[request.source.client]
-    for delivery_id in sorted(deliveries):
-        packed, content_type = bodies[delivery_id]
-        signed = unpack(packed)
-        body = redact_body(signed, content_type, parse, forgotten)
+    for each in (sent[delivery_id] for delivery_id in sorted(deliveries)):
+        signed = unpack(each.body)
+        body = redact_body(signed, each.content_type, parse, forgotten)
         if body is not None:
-            redact_delivery(conn, delivery_id, signed, body)
+            redact_delivery(conn, key, (each.id, each.replay_key), signed, body)
+            lost = keys_taken_out(signed, body, each.content_type, parse)
+            hidden |= {plain: key.hide(plain) for plain in lost}
+    for event in events:
+        event["dedupe_key"] = hidden.get(event["dedupe_key"], event["dedupe_key"])
+    # What came before, and waits to be redacted, is known all the same.
+    hide_known_events(conn, request.source_system, hidden)
 
 
 def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]:
@@ -246,18 +263,13 @@ def _row(delivery_id: int, position: int, event: WebhookEvent) -> dict[str, Any]
         "event_type": event.event_type,
         "event_id": event.event_id,
         "occurred_at": moment.isoformat() if moment else None,
-        "dedupe_key": event.dedupe_key or _own_key(delivery_id, position),
+        "dedupe_key": event.dedupe_key or own_key(delivery_id, position),
         "merged_into": event.merged_into,
         "state": state,
         "reason": reason,
     }
     cleaned: dict[str, Any] = payload.clean(row)
     return cleaned
-
-
-def _own_key(delivery_id: int, position: int) -> str:
-    """The dedupe key of an event that is one of its own in each delivery."""
-    return hashlib.sha256(f"{delivery_id}/{position}".encode()).hexdigest()
 
 
 def _payload(event: WebhookEvent) -> Any:

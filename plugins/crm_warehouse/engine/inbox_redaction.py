@@ -9,13 +9,21 @@ maintenance: ``ops.erased_records`` has what is still to be done, after a kill, 
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from crm_warehouse.clients.registry import WEBHOOK_PARSERS
+from crm_warehouse.clients.webhook_events import WebhookParser
+from crm_warehouse.engine.erased_keys import (
+    ErasureKey,
+    drop_repeated,
+    hide_known_events,
+)
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.redaction import (
@@ -25,6 +33,7 @@ from crm_warehouse.engine.redaction import (
     redact_body,
     redact_event,
     unpack,
+    unreadable_keys,
 )
 from crm_warehouse.engine.share import hold_inbox
 from crm_warehouse.errors import SourceError
@@ -120,6 +129,10 @@ class Redactor:
         }
         self.counts = {"staging.webhook_events": 0, "staging.webhook_deliveries": 0}
 
+    @cached_property
+    def _key(self) -> ErasureKey:
+        return ErasureKey(self._conn)
+
     def run(self, *, write: bool) -> None:
         """Redact what is found, a batch a transaction, or only count it."""
         if self._parse is None:
@@ -140,19 +153,29 @@ class Redactor:
     def _redact_events(self, *, write: bool, told_only: bool = False) -> None:
         statement = query("events_of_records")
         for events in self._batches(statement, told_only=told_only):
-            left = {
-                str(event_id): redact_event(payload)
-                for event_id, entity, object_id, payload in events
+            left = [
+                {
+                    "id": event_id,
+                    "payload": redact_event(payload),
+                    "plain": plain,
+                    "hidden": self._key.hide_event(plain, *place),
+                }
+                for event_id, entity, object_id, payload, plain, *place in events
                 if self._forgotten.concerns(entity, object_id, payload)
-            }
+            ]
             self.counts["staging.webhook_events"] += len(left)
             if write and left:
                 values = {"events": Jsonb(left), "job_id": self._job_id}
-                self._conn.execute(query("redact_events"), values)
+                with self._conn.transaction():
+                    # Who takes deliveries apart hides keys of the same events.
+                    hold_inbox(self._conn, self._source_system)
+                    self._conn.execute(query("redact_events"), values)
 
     def _redact_deliveries(self, statement: sql.Composed, *, write: bool) -> None:
         for deliveries in self._batches(statement):
-            found = [each for each, *sent in deliveries if self._redacted(*sent)]
+            found = [
+                each for each, *sent in deliveries if self._redacted(*sent) is not None
+            ]
             self.counts["staging.webhook_deliveries"] += len(found)
             if write and found:
                 self._redact(found)
@@ -189,18 +212,53 @@ class Redactor:
         """Read them once more: another erasure may have redacted them meanwhile."""
         with self._conn.transaction():
             hold_inbox(self._conn, self._source_system)
-            rows = self._conn.execute(query("load_deliveries"), {"deliveries": ids})
-            for delivery_id, *sent in rows.fetchall():
-                if (found := self._redacted(*sent)) is not None:
-                    redact_delivery(self._conn, delivery_id, *found)
+            found = self._conn.execute(query("load_deliveries"), {"deliveries": ids})
+            rows = found.fetchall()
+            gone = drop_repeated(self._conn, {row[0]: row[3] for row in rows})
+            for delivery_id, body, content_type, replay_key in rows:
+                left = self._redacted(body, content_type)
+                if left is None or delivery_id in gone:
+                    continue
+                name = delivery_id, replay_key
+                redact_delivery(self._conn, self._key, name, *left)
+                gone_keys = keys_taken_out(*left, content_type, self._parse)
+                hidden = {each: self._key.hide(each) for each in gone_keys}
+                hide_known_events(self._conn, self._source_system, hidden)
+
+
+def keys_taken_out(
+    signed: bytes, redacted: bytes, content_type: str, parse: WebhookParser | None
+) -> set[str]:
+    """Dedupe keys of elements that could not be read, and are not there any more."""
+    if parse is None:
+        return set()
+    left = unreadable_keys(zlib.decompress(redacted), "application/json", parse)
+    return unreadable_keys(signed, content_type, parse) - left
 
 
 def redact_delivery(
-    conn: Connection, delivery_id: int, signed: bytes, redacted: bytes
+    conn: Connection,
+    key: ErasureKey,
+    name: tuple[int, str],
+    signed: bytes,
+    redacted: bytes,
 ) -> None:
-    """Put a redacted body in place of a delivery's; part of a transaction."""
-    digest = hashlib.sha256(signed).hexdigest()
+    """Put a redacted body in place of a delivery's; part of a transaction.
+
+    Args:
+        conn: In a transaction that holds the inbox.
+        key: Hides what is derived from the body.
+        name: The delivery's number, and its replay key.
+        signed: The signed bytes.
+        redacted: The redacted body, compressed.
+    """
+    delivery_id, replay_key = name
     conn.execute(
         query("redact_delivery"),
-        {"id": delivery_id, "body": redacted, "sha256": digest},
+        {
+            "id": delivery_id,
+            "body": redacted,
+            "sha256": key.hide(hashlib.sha256(signed).hexdigest()),
+            "replay_key": key.hide(replay_key),
+        },
     )

@@ -138,6 +138,15 @@ def is_emptied(body: bytes) -> bool:
         return False
 
 
+def unreadable_keys(signed: bytes, content_type: str, parse: WebhookParser) -> set[str]:
+    """Dedupe keys of the elements that cannot be read: hashes of their bytes."""
+    try:
+        events = parse(signed, content_type=content_type)
+    except (SourceError, RecursionError):
+        return set()
+    return {e.dedupe_key for e in events if e.payload is None and e.dedupe_key}
+
+
 def redact_body(
     signed: bytes, content_type: str, parse: WebhookParser, forgotten: Forgotten
 ) -> bytes | None:

@@ -7,6 +7,7 @@ _ENGINE = "plugins/crm_warehouse/engine"
 _TESTS = "tests/unit/engine/test_carried_records.py"
 _RESTS = "tests/unit/engine/test_webhook_rests.py"
 _CASES = "tests/integration/cases"
+_HIDDEN = "tests/unit/engine/test_hidden_hashes.py"
 
 
 def _one(guarantee: str, path: str, old: str, new: str, *tests: str) -> Mutant:
@@ -170,5 +171,68 @@ WEBHOOK_MUTANTS = (
         "WHERE before < %(max_bytes)s",
         "WHERE before < %(max_bytes)s OR true",
         "tests/unit/engine/test_inbox_batches.py",
+    ),
+    _one(
+        "an erased value cannot be guessed by its event's key",
+        "sql/engine/redact_events.sql",
+        "        ELSE t.hidden\n",
+        "        ELSE e.dedupe_key\n",
+        f"{_HIDDEN}::TestWhatAnnounces::test_no_hash_of_what_is_gone_is_left_anywhere",
+    ),
+    _one(
+        "nor by what could not be read",
+        f"{_ENGINE}/inbox_redaction.py",
+        "    if parse is None:\n",
+        "    if True:\n",
+        f"{_HIDDEN}::TestWhatAnnounces::test_no_hash_of_what_is_gone_is_left_anywhere",
+    ),
+    _one(
+        "nor by the digest of its body",
+        f"{_ENGINE}/inbox_redaction.py",
+        "key.hide(hashlib.sha256(signed).hexdigest())",
+        "hashlib.sha256(signed).hexdigest()",
+        f"{_HIDDEN}::TestWhatAnnounces::test_no_hash_of_what_is_gone_is_left_anywhere",
+    ),
+    _one(
+        "nor by its replay key",
+        f"{_ENGINE}/inbox_redaction.py",
+        '"replay_key": key.hide(replay_key),',
+        '"replay_key": replay_key,',
+        f"{_HIDDEN}::TestWhatCarries::test_the_same_bytes_bring_nobody_back_and_change_nobody_else",
+    ),
+    _one(
+        "an event of an erased person that comes again is known",
+        f"{_ENGINE}/inbox.py",
+        'hidden.get(event["dedupe_key"], event["dedupe_key"])',
+        'event["dedupe_key"]',
+        f"{_HIDDEN}::TestWhatAnnounces::test_an_event_that_comes_again_after_it_is_known",
+    ),
+    _one(
+        "also before the inbox was looked through",
+        f"{_ENGINE}/inbox.py",
+        "    hide_known_events(conn, request.source_system, hidden)\n",
+        "",
+        f"{_HIDDEN}::TestWhatAnnounces::test_one_that_comes_again_before_the_inbox_was_looked_through_as_well",
+    ),
+    _one(
+        "a delivery that was redacted is not merged again",
+        f"{_ENGINE}/inbox.py",
+        "drop_repeated(conn, {each.id: each.replay_key for each in part})",
+        "drop_repeated(conn, {})",
+        f"{_HIDDEN}::TestWhatCarries::test_the_same_bytes_bring_nobody_back_and_change_nobody_else",
+    ),
+    _one(
+        "nor when it is redacted before it is taken apart",
+        f"{_ENGINE}/inbox_redaction.py",
+        "drop_repeated(self._conn, {row[0]: row[3] for row in rows})",
+        "drop_repeated(self._conn, {})",
+        f"{_HIDDEN}::TestWhatCarries::test_nor_do_they_when_another_of_them_is_erased_before_they_are_looked_at",
+    ),
+    _one(
+        "an event that is one of its own stays it",
+        f"{_ENGINE}/erased_keys.py",
+        "        return dedupe_key if own else self.hide(dedupe_key)",
+        "        return self.hide(dedupe_key)",
+        f"{_HIDDEN}::TestWhatCarries::test_a_replay_of_what_was_redacted_makes_no_second_row",
     ),
 )

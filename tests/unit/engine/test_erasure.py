@@ -195,7 +195,7 @@ def test_the_id_stays_and_others_are_untouched(
     assert rows(
         conn,
         "SELECT count(*) FROM staging.webhook_deliveries"
-        " WHERE body_sha256 ~ '^[0-9a-f]{64}$'",
+        " WHERE body_sha256 ~ '^hmac[.][0-9a-f]{64}$'",
     ) == [(3,)]
 
 
