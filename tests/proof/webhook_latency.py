@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -190,7 +190,9 @@ def _singles(
 def _all_at_once(house: StackHouse, count: int, report: Report) -> None:
     """Events that all come at once, two about each contact."""
     crm = house.crms["hubspot"]
-    at = datetime.now(UTC).replace(microsecond=0)
+    # Later than any change before it: a row that has a newer one keeps that.
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    time.sleep((at - datetime.now(UTC)).total_seconds())
     call = {"count": count // 2, "at": at.isoformat()}
     stamped = [str(each) for each in crm.admin("POST", "/contacts/stamp", call)["ids"]]
     known = {row["source_id"] for row in truth_rows(crm, "contacts", "contacts")}
