@@ -28,11 +28,14 @@ SELECT
         SELECT FROM staging.webhook_deliveries
         WHERE source_system = %(source_system)s AND state = 'pending'
     )
-    OR EXISTS (
-        SELECT FROM staging.webhook_events
-        WHERE source_system = %(source_system)s AND state = 'pending'
-            AND entity_type IS NULL
-    )
+    OR (
+        -- In the order that the index of what is announced alone has.
+        SELECT e.id FROM staging.webhook_events AS e
+        WHERE e.source_system = %(source_system)s AND e.state = 'pending'
+            AND e.entity_type IS NULL
+        ORDER BY e.source_system, e.entity_type, e.object_id, e.id
+        LIMIT 1
+    ) IS NOT NULL
     OR EXISTS (
         SELECT FROM entities AS e
         WHERE e.entity_type IS NOT NULL

@@ -14,6 +14,7 @@ from crm_warehouse.engine.erasure import Request, erase
 from crm_warehouse.engine.inbox_redaction import redact_inbox
 from crm_warehouse.engine.job import SyncResult, WebhookRequest
 from crm_warehouse.engine.maintenance import MaintenanceRequest, maintain
+from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.redaction import Forgotten, unpack
 from crm_warehouse.engine.webhooks import merge_webhooks
 from crm_warehouse.spec import Source
@@ -203,6 +204,29 @@ def test_nothing_is_held_while_the_inbox_is_looked_through(
     redact_inbox(conn, hubspot, "hubspot", actor="cli", beat=look)
 
     assert held == [0, 0]
+
+
+def test_a_batch_of_what_is_nobodys_reads_no_more_than_the_batch(
+    conn: Connection,
+) -> None:
+    delivery = deliver(conn, event(1))
+    conn.execute(
+        "INSERT INTO staging.webhook_events (delivery_id, position, source_system,"
+        " event_type, dedupe_key, state) SELECT %s, n, 'hubspot', 'ticket.creation',"
+        " 't' || n, 'ignored' FROM generate_series(1, 30000) AS n",
+        [delivery],
+    )
+    conn.execute("ANALYZE staging.webhook_events")
+    values = {"source_system": "hubspot", "entities": ["contacts"], "ids": ["1"]}
+    limits = {"told_only": False, "after": 100, "limit": 500}
+
+    asked = b"EXPLAIN (ANALYZE, FORMAT JSON) "
+    asked += query("events_of_records").as_bytes(conn)
+    [(plans,)] = conn.execute(asked, {**values, **limits}).fetchall()
+
+    whole = plans[0]["Plan"]
+    assert whole["Actual Rows"] == 500
+    assert whole["Shared Hit Blocks"] + whole["Shared Read Blocks"] < 60
 
 
 def test_an_id_inside_a_longer_number_is_another() -> None:
