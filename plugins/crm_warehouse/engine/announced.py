@@ -12,7 +12,8 @@ from crm_warehouse.errors import AuthenticationError, SourceError
 from crm_warehouse.spec import Entity
 
 #: Questions about a batch that may fail, for each costs all its repetitions: enough to
-#: find two records in a batch of 500. What was not asked for by then stays pending.
+#: find two records in a batch of 500. What was not asked for by then stays pending; of
+#: many bad ones each merge finds two, for a search goes to the end of a half first.
 _MOST_FAILURES = 20
 
 
@@ -133,7 +134,7 @@ class _Search:
                 raise
             except SourceError as error:
                 self._error, self._failures = error, self._failures + 1
-                self._waiting += self._halves(ids)
+                self._waiting[:0] = self._halves(ids)
                 continue
             self._clear()
             yield part, answer

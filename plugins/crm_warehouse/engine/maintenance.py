@@ -322,7 +322,10 @@ def _watch_horizon(conn: Connection, act: Act, source: Source) -> list[Due]:
 
 
 def _retry(conn: Connection, act: Act, source: Source) -> list[Due]:
-    act.found = act.done = webhook_gaps.retry_deliveries(conn, source)
+    deliveries = webhook_gaps.retry_deliveries(conn, source)
+    events = webhook_gaps.retry_events(conn, source)
+    act.found = act.done = deliveries + events
+    act.details = {"deliveries": deliveries, "events": events} if act.found else {}
     return []
 
 

@@ -9,10 +9,13 @@ from crm_warehouse.engine import due
 from crm_warehouse.engine.jobs import Connection
 from crm_warehouse.engine.queries import query
 from crm_warehouse.engine.recovery import Due, stamp
+from crm_warehouse.engine.share import hold_inbox
 from crm_warehouse.spec import Entity, Source
 
 #: How much later than the change, or than the load that saw it, an event may come.
 TOLERANCE_SECONDS = 15 * 60.0
+#: Events that are let be merged again at once: of two that cannot be, a merge looks.
+_RETRIED = 20
 #: Types of events, as regular expressions; every other one tells of a change. A
 #: delivery tells of either.
 _CREATED = r"\.(creation|restore|delivery)$"
@@ -38,6 +41,18 @@ def retry_deliveries(conn: Connection, source: Source) -> int:
     """Let deliveries be read again that a defect of ours could not read."""
     values = {"source_system": source.name}
     return conn.execute(query("retry_deliveries"), values).rowcount
+
+
+def retry_events(conn: Connection, source: Source) -> int:
+    """Let events be merged again whose records could not be read by id."""
+    values = {
+        "source_system": source.name,
+        "reason": "the source answers for other records",
+        "limit": _RETRIED,
+    }
+    with conn.transaction():
+        hold_inbox(conn, source.name)
+        return conn.execute(query("retry_events"), values).rowcount
 
 
 def measure(conn: Connection, source: Source, entity: Entity) -> dict[str, int]:

@@ -94,6 +94,14 @@ WEBHOOK_MUTANTS = (
         f"{_RESTS}::test_what_came_before_the_merge_and_is_still_there_is_stuck",
     ),
     _one(
+        "of many unreadable records each merge finds some",
+        f"{_ENGINE}/announced.py",
+        "self._waiting[:0] = self._halves(ids)",
+        "self._waiting += self._halves(ids)",
+        "tests/unit/engine/test_unreadable_records.py"
+        "::test_of_many_each_merge_sets_two_aside_and_gets_on",
+    ),
+    _one(
         "carried records are settled with their rows",
         f"{_ENGINE}/webhooks.py",
         "        with self._conn.transaction():\n            hold_rows(",

@@ -8,6 +8,7 @@ from engine_load import Connection, rows
 from scripted_crm import ScriptedCrm, contact, deliver, event
 
 from crm_warehouse.engine.job import SyncResult, WebhookRequest
+from crm_warehouse.engine.webhook_gaps import retry_events
 from crm_warehouse.engine.webhooks import merge_webhooks
 from crm_warehouse.errors import RequestRefusedError, SourceError, TransientSourceError
 from crm_warehouse.source_files import default_directory, load_source
@@ -63,6 +64,92 @@ def test_the_one_is_set_aside_and_the_others_go_on(
     failed = [row for row in rows(conn, STATES) if row[1] == "failed"]
     assert failed == [(each, "failed", REASON + category) for each in ("3", "64")]
     assert len(crm.asked) <= 2 * 2 * 7 + 3
+
+
+def test_of_many_each_merge_sets_two_aside_and_gets_on(
+    conn: Connection, merge: Merge, crm: ScriptedCrm
+) -> None:
+    """As many as would use up a search that looks everywhere at once."""
+    bad = [str(n) for n in range(2, 101, 5)]
+    poison(crm, DOWN, *bad)
+    deliver(conn, *(event(n, number=n) for n in range(1, 101)))
+
+    failed = 0
+    while failed < len(bad):
+        assert merge().status == "success"
+        before, failed = failed, dict(rows(conn, COUNTS))["failed"]
+        assert failed >= min(before + 2, len(bad))
+
+    merge()
+    assert rows(conn, COUNTS) == [("failed", len(bad)), ("merged", 100 - len(bad))]
+
+
+def aged(conn: Connection, failed_after: str, failed_since: str) -> None:
+    conn.execute(
+        "UPDATE staging.webhook_events SET settled_at = now() - %(since)s::interval,"
+        " created_at = now() - %(since)s::interval - %(after)s::interval",
+        {"since": failed_since, "after": failed_after},
+    )
+
+
+@pytest.mark.parametrize(
+    ("failed_after", "failed_since", "again"),
+    [
+        ("1 minute", "59 minutes", False),
+        ("1 minute", "61 minutes", True),
+        ("3 hours", "2 hours", False),  # twice as long each time
+        ("3 hours", "4 hours", True),
+        ("2 days", "6 days", False),  # nor for ever
+    ],
+)
+def test_what_could_not_be_read_is_tried_again(
+    conn: Connection,
+    merge: Merge,
+    crm: ScriptedCrm,
+    failed_after: str,
+    failed_since: str,
+    again: bool,
+) -> None:
+    """No list tells of a deletion, and the next full load may be days off."""
+    source = load_source(default_directory() / "hubspot.yaml")
+    deliver(conn, event(1), event(2, number=2))
+    merge()
+    del crm.records["contacts"]["1"]
+    conn.execute("DELETE FROM staging.webhook_events")
+    deliver(conn, event(1, "contact.deletion", number=3))
+    poison(crm, DOWN, "1")
+    assert merge().status == "success"
+    crm.before_read = lambda *_: None
+    aged(conn, failed_after, failed_since)
+
+    assert retry_events(conn, source) == int(again)
+    merge()
+
+    living = "SELECT source_id FROM warehouse.contacts WHERE NOT is_deleted ORDER BY 1"
+    assert rows(conn, living) == ([("2",)] if again else [("1",), ("2",)])
+
+
+@pytest.mark.parametrize("what", ["reason", "erased"])
+def test_what_failed_otherwise_or_was_erased_is_not_tried_again(
+    conn: Connection, merge: Merge, crm: ScriptedCrm, what: str
+) -> None:
+    source = load_source(default_directory() / "hubspot.yaml")
+    poison(crm, DOWN, "1")
+    deliver(conn, event(1), event(2, number=2))
+    merge()
+    aged(conn, "1 minute", "2 hours")
+    if what == "reason":
+        conn.execute(
+            "UPDATE staging.webhook_events SET reason = 'is of another portalId'"
+        )
+    else:
+        conn.execute(
+            "INSERT INTO ops.erased_records (source_system, entity_type, source_id,"
+            " reason, unified_tables) VALUES ('hubspot', 'contacts', '1', 'request',"
+            " '{contacts}')"
+        )
+
+    assert retry_events(conn, source) == 0
 
 
 def test_alone_it_is_told_by_another_record_that_lives(
