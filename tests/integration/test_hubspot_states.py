@@ -215,7 +215,7 @@ def test_a_privacy_deletion_erases_and_no_old_page_brings_it_back(
     act(house, "erase", ids=[gone])
     announce(house, "contact.privacyDeletion", objectId=int(gone))
 
-    result = house.merge_webhooks()
+    result = house.merge_webhooks(portal_id="24601")
 
     assert (result.records_deleted, result.status) == (1, "success")
     for entity in ("contacts", "deals", "companies"):

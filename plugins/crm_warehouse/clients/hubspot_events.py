@@ -65,6 +65,9 @@ _IDENTITY = (
     "toObjectId",
     "associationRemoved",
 )
+#: What cannot be undone, nor asked of the source again. An app may serve several
+#: portals, whose records may have the same ids.
+_ERASES = ".privacyDeletion"
 #: An index of the inbox holds types of events, and could not hold a page of text; an id
 #: of an event stands with each of its records.
 _LONGEST_WORD = 200
@@ -144,7 +147,11 @@ def _parse(event: Any, accounts: dict[str, str | None]) -> Iterator[WebhookEvent
     for name, ours in accounts.items():
         if ours and event.get(name) is not None and _text(event[name]) != ours:
             problem = f"is of another {name} than the connection's"
-    yield from _events(event, event_type, _subjects(event, event_type), problem)
+    subjects = _subjects(event, event_type)
+    erases = event_type.endswith(_ERASES) and subjects[0].entity_type is not None
+    if problem is None and erases and not accounts["portalId"]:
+        problem = "would erase for good: the connection must have portal_id for that"
+    yield from _events(event, event_type, subjects, problem)
 
 
 def _subjects(event: dict[str, Any], event_type: str) -> list[_Subject]:

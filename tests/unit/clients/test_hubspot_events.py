@@ -41,7 +41,8 @@ def parse(value: Any, **accounts: str | None) -> list[WebhookEvent]:
 
 
 def dirty(value: Any) -> list[tuple[str | None, str | None, str | None]]:
-    return [(e.entity_type, e.object_id, e.problem) for e in parse(value)]
+    events = parse(value, portal_id="33")
+    return [(e.entity_type, e.object_id, e.problem) for e in events]
 
 
 def test_an_array_as_it_really_comes() -> None:

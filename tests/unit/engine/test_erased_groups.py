@@ -23,7 +23,7 @@ MERGE = {"primaryObjectId": 2, "mergedObjectIds": [1], "number": 4}
 def merge(warehouse: str, hubspot: Source) -> Callable[[], SyncResult]:
     crm = ScriptedCrm({"contacts": {"3": contact(3, "Bo")}})
     return lambda: merge_webhooks(
-        WebhookRequest(hubspot, "hubspot"),
+        WebhookRequest(hubspot, "hubspot", portal_id="24601"),
         conninfo=warehouse,
         open_client=crm.open_client,
     )

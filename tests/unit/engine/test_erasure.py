@@ -32,7 +32,7 @@ def hubspot() -> Source:
 def merge(warehouse: str, hubspot: Source) -> Callable[[], SyncResult]:
     crm = ScriptedCrm({"contacts": {"2": contact(2, "Bo")}})
     return lambda: merge_webhooks(
-        WebhookRequest(hubspot, "hubspot"),
+        WebhookRequest(hubspot, "hubspot", portal_id="24601"),
         conninfo=warehouse,
         open_client=crm.open_client,
     )

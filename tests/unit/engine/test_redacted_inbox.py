@@ -29,7 +29,7 @@ UNREDACTED = "SELECT source_id FROM ops.erased_records WHERE redacted_at IS NULL
 def merge(warehouse: str, hubspot: Source) -> Callable[[], SyncResult]:
     crm = ScriptedCrm({"contacts": {"3": contact(3, "Bo")}})
     return lambda: merge_webhooks(
-        WebhookRequest(hubspot, "hubspot"),
+        WebhookRequest(hubspot, "hubspot", portal_id="24601"),
         conninfo=warehouse,
         open_client=crm.open_client,
     )

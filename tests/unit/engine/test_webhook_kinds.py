@@ -141,13 +141,26 @@ def test_a_privacy_deletion_erases(
     named = {"objectTypeId": "0-1"} if kind == "object" else {}
     deliver(conn, event(1, f"{kind}.privacyDeletion", **named))
 
-    merge()
+    merge(portal_id="24601")
 
     assert crm.asked == []  # there is nothing left to read
     assert rows(conn, "SELECT source_id, reason FROM ops.erased_records") == [
         ("1", "source")
     ]
     assert rows(conn, NAMES) == [("1", None, True)]
+
+
+def test_nobody_is_erased_for_a_connection_that_names_no_portal(
+    conn: Connection, merge: Merge, loaded: None
+) -> None:
+    """Another portal's records may have the same ids, and what is erased stays so."""
+    deliver(conn, event(1, "contact.privacyDeletion", number=2) | {"portalId": 666})
+    merge()
+
+    assert rows(conn, EVENTS)[-1][:3] == ("contacts", "1", "failed")
+    assert "must have portal_id" in rows(conn, EVENTS)[-1][3]
+    assert rows(conn, "SELECT source_id FROM ops.erased_records") == []
+    assert rows(conn, NAMES) == [("1", "Ann1", False)]
 
 
 def test_a_merge_leads_to_the_survivor(

@@ -285,7 +285,7 @@ def test_erasures_of_an_entity_that_rests_are_done(
         merge(run_id="run 2")
 
     deliver(conn, event(1, "contact.privacyDeletion", number=4))
-    merge(run_id="run 3")
+    merge(run_id="run 3", portal_id="24601")
 
     assert rows(conn, "SELECT source_id FROM ops.erased_records") == [("1",)]
     assert rows(conn, STATES)[-1] == ("contacts", "pending", 1)
