@@ -51,6 +51,8 @@ class Pool:
             open=False,
         )
         self._at_hand: deque[Session] = deque()
+        # One entry for each who waits at psycopg's pool.
+        self._waiting: deque[None] = deque()
 
     def open(self) -> None:
         """Begin to connect, without waiting for it: the database may be away."""
@@ -77,12 +79,8 @@ class Pool:
 
     def _take(self) -> Session:
         while True:
-            try:
-                session = self._at_hand.pop()
-            except IndexError:
-                session = self._pool.getconn()
-                session.taken_at = time.monotonic()
-                return session
+            if (session := self._next_at_hand()) is None:
+                return self._wait()
             try:
                 session.demand_life()
             except psycopg.OperationalError:
@@ -90,9 +88,31 @@ class Pool:
             else:
                 return session
 
+    def _next_at_hand(self) -> Session | None:
+        try:
+            return self._at_hand.pop()
+        except IndexError:
+            return None
+
+    def _wait(self) -> Session:
+        self._waiting.append(None)
+        try:
+            # Whoever gave back just before did not know of us.
+            session = self._next_at_hand()
+            if session is not None:
+                self._pool.putconn(session)
+            session = self._pool.getconn()
+        finally:
+            self._waiting.pop()
+        session.taken_at = time.monotonic()
+        return session
+
     def _give_back(self, session: Session) -> None:
         session.used_at = time.monotonic()
         if session.closed or session.used_at - session.taken_at > _AT_HAND_SECONDS:
             self._pool.putconn(session)
-        else:
-            self._at_hand.append(session)
+            return
+        self._at_hand.append(session)
+        # When the server opens no more of them, theirs is one that was given back.
+        if self._waiting and (other := self._next_at_hand()) is not None:
+            self._pool.putconn(other)

@@ -200,6 +200,25 @@ def test_a_wait_for_a_standby_that_somebody_ends_is_not_stored(
     assert "OperationalError" in receiver.log
 
 
+def test_what_no_standby_has_is_not_acknowledged_when_it_comes_again(
+    start: Start, safe_warehouse: str, standby_away: psycopg.Connection
+) -> None:
+    receiver, headers = start(safe_warehouse), signed()
+    standby_away.execute("SELECT pg_reload_conf()")
+    for _ in range(2):
+        # It is in the table since the first time, on this machine alone.
+        assert_asked_again(call(receiver.port, "POST", PATH, headers, EVENTS))
+        waits(standby_away, 0)
+        assert bodies(safe_warehouse) == [EVENTS]
+    standby_away.execute("ALTER SYSTEM RESET synchronous_standby_names")
+    standby_away.execute("SELECT pg_reload_conf()")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while call(receiver.port, "POST", PATH, headers, EVENTS).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert bodies(safe_warehouse) == [EVENTS]
+
+
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
 def test_a_database_that_could_lose_rows_is_refused(
     start: Start, server: Postgres, safe_warehouse: str, setting: str

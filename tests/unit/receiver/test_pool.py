@@ -3,7 +3,8 @@
 import importlib.util
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +20,11 @@ _PREPARED: list[int] = []
 
 
 @contextmanager
-def opened(conninfo: str) -> Iterator[Pool]:
+def opened(
+    conninfo: str, prepare: Callable[[Session], None] | None = None
+) -> Iterator[Pool]:
     _PREPARED.clear()
-    pool = Pool(conninfo, _prepare)
+    pool = Pool(conninfo, prepare or _prepare)
     pool.open()
     try:
         yield pool
@@ -90,6 +93,20 @@ def test_an_old_one_is_replaced_and_the_new_one_is_prepared(
             used.add(_used(pool))
 
     assert used <= {*_PREPARED}
+
+
+def test_who_waits_gets_the_one_that_is_given_back(warehouse: str) -> None:
+    def refuse_a_second(session: Session) -> None:
+        if _PREPARED:
+            raise psycopg.OperationalError
+        _prepare(session)
+
+    with opened(warehouse, refuse_a_second) as pool, ThreadPoolExecutor(1) as other:
+        with pool.session():
+            used = other.submit(_used, pool)
+            while not pool._waiting and not used.done():
+                time.sleep(0.001)
+        assert used.result() == _PREPARED[0]
 
 
 def test_there_is_a_session_for_each_thread_and_for_who_asks_how_we_are() -> None:
