@@ -47,7 +47,6 @@ class Pool:
             reconnect_timeout=_RECONNECT_SECONDS,
             max_lifetime=_LIFETIME_SECONDS,
             configure=prepare,
-            check=Session.demand_life,
             open=False,
         )
         self._at_hand: deque[Session] = deque()
@@ -78,9 +77,11 @@ class Pool:
             self._give_back(session)
 
     def _take(self) -> Session:
+        # Looked at here: psycopg's own pauses for a second after the second that ended.
+        deadline = time.monotonic() + _SESSION_SECONDS
         while True:
             if (session := self._next_at_hand()) is None:
-                return self._wait()
+                session = self._wait(deadline)
             try:
                 session.demand_life()
             except psycopg.OperationalError:
@@ -94,14 +95,14 @@ class Pool:
         except IndexError:
             return None
 
-    def _wait(self) -> Session:
+    def _wait(self, deadline: float) -> Session:
         self._waiting.append(None)
         try:
             # Whoever gave back just before did not know of us.
             session = self._next_at_hand()
             if session is not None:
                 self._pool.putconn(session)
-            session = self._pool.getconn()
+            session = self._pool.getconn(deadline - time.monotonic())
         finally:
             self._waiting.pop()
         session.taken_at = time.monotonic()

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -77,6 +77,25 @@ def test_one_that_the_server_ended_is_replaced(pool: Pool, warehouse: str) -> No
     with pool.session() as session:
         # Its end was not heard of by whoever used it just before.
         assert session.info.backend_pid != ended
+
+
+def test_many_that_the_server_ended_hold_up_nobody(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that all of them rest in psycopg's pool.
+    monkeypatch.setattr(pool_module, "_AT_HAND_SECONDS", 0.0)
+    with opened(warehouse) as pool:
+        with ExitStack() as stack:
+            lent = [stack.enter_context(pool.session()) for _ in range(MOST_SESSIONS)]
+            ended = [each.info.backend_pid for each in lent]
+        with psycopg.connect(warehouse, autocommit=True) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid, 60000) FROM unnest(%s) AS pid",
+                (ended,),
+            )
+        for each in lent:  # long ago
+            each.used_at = 0.0
+        assert _used(pool) not in ended
 
 
 def test_an_old_one_is_replaced_and_the_new_one_is_prepared(
