@@ -205,18 +205,22 @@ def test_what_no_standby_has_is_not_acknowledged_when_it_comes_again(
 ) -> None:
     receiver, headers = start(safe_warehouse), signed()
     standby_away.execute("SELECT pg_reload_conf()")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    # The server hears of its setting a moment later.
+    while deliver(receiver.port, b"[%d]" % time.monotonic_ns()).status == 200:
+        assert time.monotonic() < deadline
     for _ in range(2):
         # It is in the table since the first time, on this machine alone.
         assert_asked_again(call(receiver.port, "POST", PATH, headers, EVENTS))
         waits(standby_away, 0)
-        assert bodies(safe_warehouse) == [EVENTS]
+        assert bodies(safe_warehouse)[-1] == EVENTS
     standby_away.execute("ALTER SYSTEM RESET synchronous_standby_names")
     standby_away.execute("SELECT pg_reload_conf()")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while call(receiver.port, "POST", PATH, headers, EVENTS).status != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert bodies(safe_warehouse) == [EVENTS]
+    assert bodies(safe_warehouse).count(EVENTS) == 1
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
