@@ -71,9 +71,11 @@ def test_what_a_thread_used_that_has_ended_is_there_for_the_next(pool: Pool) -> 
 
 
 def test_one_that_the_server_ended_is_replaced(pool: Pool, warehouse: str) -> None:
-    ended = _used(pool)
+    with pool.session() as lent:
+        ended = lent.info.backend_pid
     with psycopg.connect(warehouse, autocommit=True) as conn:
         conn.execute("SELECT pg_terminate_backend(%s, 60000)", (ended,))
+    lent.used_at = 0.0  # long ago
     with pool.session() as session:
         # Its end was not heard of by whoever used it just before.
         assert session.info.backend_pid != ended
