@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crm_warehouse.clients import hubspot_ways
 from include.local_stack.postgres import Postgres
 from include.sandbox.server import SandboxServer
 from tests.proof import mariadb as maria
@@ -135,3 +136,9 @@ def source_database(
 ) -> SourceDatabase:
     """A database of each kind, one after the other."""
     return open_database(request.param)
+
+
+@pytest.fixture
+def always_in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole portals are read in lanes, although the sandbox answers at once."""
+    monkeypatch.setattr(hubspot_ways, "OWN_PACE", float("inf"))

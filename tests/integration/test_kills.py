@@ -15,7 +15,7 @@ from tests.proof.command import CommandLine, generous_sources
 from tests.proof.oracle import compare
 
 PAGES = 200
-#: 4,000 records of a chunk and 900 read ahead, at 100 a page, the page that tells the
+#: 2,500 records of a chunk and 2,400 read ahead, at 100 a page, the page that tells the
 #: place, and the request that was on its way.
 ONE_CHUNK = 50 + 1
 KILLS = 10

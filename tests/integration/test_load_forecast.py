@@ -50,6 +50,7 @@ def test_a_forecast_is_what_the_load_then_takes(
     )
 
 
+@pytest.mark.usefixtures("always_in_lanes")
 @pytest.mark.parametrize("entity", ["contacts", "deals"])
 def test_lanes_are_forecast_within_five_percent(open_house: Open, entity: str) -> None:
     house = open_house("hubspot")

@@ -14,6 +14,8 @@ from include.sandbox.settings import Settings
 from tests.proof.house import SOURCES, House
 from tests.proof.oracle import compare_all
 
+pytestmark = pytest.mark.usefixtures("always_in_lanes")
+
 CONTACTS = 6_000
 #: Kind of fault, its options, and the share of requests that it strikes.
 FAULTS = (
@@ -95,7 +97,7 @@ def test_a_load_that_dies_goes_on_behind_its_last_chunk(house: House) -> None:
     assert (result.status, result.records_received) == ("success", CONTACTS)
     assert result.records_repeated == 0
     # 200 records cost three requests, and some lanes are cut off empty. Uncommitted
-    # were at most a chunk of 4,000 records and 1,000 that were read or in flight.
+    # were at most a chunk of 2,500 records and 2,500 that were read or in flight.
     assert house.sandbox.stats()["requests"] <= (CONTACTS + 5_000) / 200 * 3 * 1.2
     assert agrees(house, "contacts")
 

@@ -13,6 +13,9 @@ LANE_REQUESTS = 1.5
 _LONGEST_WINDOW = 60.0
 #: No answer comes sooner.
 _LEAST_TRIP = 0.001
+#: Requests that one process makes in a second at most, however many are in flight: what
+#: it does with their answers takes a core's time.
+OWN_PACE = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +43,4 @@ class Way:
             if not quota.kind and quota.per_seconds <= _LONGEST_WINDOW
         ]
         in_flight = self.at_once / max(trip_seconds, _LEAST_TRIP)
-        return min([in_flight, *allowed]) / self.requests
+        return min([in_flight, OWN_PACE, *allowed]) / self.requests

@@ -42,7 +42,7 @@ class Entry:
     observed_at: str
     payload: Payload
     row: Row
-    repeated: bool
+    repeated: bool = False
     indexed: bool = False
     page: str | None = None
     merged_ids: tuple[str, ...] = ()
@@ -177,65 +177,39 @@ class Chunk:
             indexed: It comes from an index that may be late.
             page: Where in a list it stood, as :func:`place_of` says it.
         """
-        source_id = self._mapping.source_id(record)
-        self._add(
-            record,
-            source_id,
-            payload.encode(record),
-            self._mapping.version(record) if source_id is not None else None,
-            observed_at.isoformat(),
-            indexed=indexed,
-            page=page,
-        )
+        observed = observed_at.isoformat()
+        self.put(entry_of(self._mapping, record, observed, indexed=indexed, page=page))
 
     def add_stored(self, stored: dict[str, Any]) -> None:
         """Map a record as ``sql/engine/read_raw.sql`` returns it."""
         record = payload.decode(stored["payload"], stored["payload_bytes"])
         version = stored["source_updated_at"]
-        self._add(
+        entry = _mapped(
+            self._mapping,
             record,
             stored["source_id"],
             Payload(stored["payload"], stored["payload_bytes"], ""),
             version.isoformat() if version else None,
             stored["fetched_at"].isoformat(),
         )
+        self.put(entry)
 
-    def _add(
-        self,
-        record: Any,
-        source_id: str | None,
-        stored: Payload,
-        version: str | None,
-        observed_at: str,
-        *,
-        indexed: bool = False,
-        page: str | None = None,
-    ) -> None:
-        key = source_id if source_id is not None else ANONYMOUS + stored.digest
-        key = self._scope + key
+    def put(self, entry: Entry) -> None:
+        """Take in a record that was mapped before, as :func:`entry_of` does."""
+        key = entry.key = self._scope + entry.key
         self.received += 1
-        self.size_bytes += len(stored.text)
-        is_new = self._seen.add(key)
-        if is_new:
+        self.size_bytes += len(entry.payload.text)
+        entry.repeated = not self._seen.add(key)
+        if not entry.repeated:
             self.new_keys.append(key)
-        elif source_id is None:
+        elif entry.source_id is None:
             self.anonymous_repeats += 1
-        row = self._mapping.map(record, source_id)
-        entry = Entry(
-            key, source_id, version, observed_at, stored, row, not is_new, indexed, page
-        )
-        if source_id is not None:
-            entry.merged_ids = self._mapping.merged_ids(record)
-            if self._mapping.part_of is not None:
-                entry.part_of = self._mapping.part_of(record)
-            if self._mapping.known_keys is not None:
-                entry.known_keys = self._mapping.known_keys(record, row.warnings)
         older = self._entries.get(key)
         if older is not None:
             if (
                 older.version
-                and version
-                and order_of(older.version) > order_of(version)
+                and entry.version
+                and order_of(older.version) > order_of(entry.version)
             ):
                 return  # the page brought an older state of the same record
             entry.repeated = older.repeated
@@ -273,6 +247,53 @@ class Chunk:
     def warnings(self) -> int:
         """Warnings of all entries, repetitions left out."""
         return sum(len(e.row.warnings) for e in self if not e.repeated)
+
+
+def entry_of(
+    mapping: Mapping,
+    record: Any,
+    observed_at: str,
+    *,
+    indexed: bool = False,
+    page: str | None = None,
+) -> Entry:
+    """A record as it came from a page, mapped; for a chunk to take in.
+
+    Reads nothing but its arguments: any thread may do it.
+
+    Args:
+        mapping: Mapping of the record.
+        record: The record.
+        observed_at: When the request was sent that brought it, ISO 8601.
+        indexed: It comes from an index that may be late.
+        page: Where in a list it stood, as :func:`place_of` says it.
+    """
+    source_id = mapping.source_id(record)
+    version = mapping.version(record) if source_id is not None else None
+    stored = payload.encode(record)
+    entry = _mapped(mapping, record, source_id, stored, version, observed_at)
+    entry.indexed, entry.page = indexed, page
+    return entry
+
+
+def _mapped(
+    mapping: Mapping,
+    record: Any,
+    source_id: str | None,
+    stored: Payload,
+    version: str | None,
+    observed_at: str,
+) -> Entry:
+    key = source_id if source_id is not None else ANONYMOUS + stored.digest
+    row = mapping.map(record, source_id)
+    entry = Entry(key, source_id, version, observed_at, stored, row)
+    if source_id is not None:
+        entry.merged_ids = mapping.merged_ids(record)
+        if mapping.part_of is not None:
+            entry.part_of = mapping.part_of(record)
+        if mapping.known_keys is not None:
+            entry.known_keys = mapping.known_keys(record, row.warnings)
+    return entry
 
 
 def place_of(path: str, checkpoint: dict[str, Any]) -> str:

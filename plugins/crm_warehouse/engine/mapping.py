@@ -11,26 +11,28 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from crm_warehouse.engine import local_times, normalize, payload, values
+from crm_warehouse.engine.fields import (
+    Field,
+    RejectError,
+    compile_field,
+    read_values,
+)
 from crm_warehouse.engine.known_keys import key_reader
 from crm_warehouse.engine.problems import Problem, replaced, too_long
 from crm_warehouse.engine.record_paths import (
-    first_of,
     getter,
     gone_getter,
-    joined,
     link_column,
     links_getter,
     merged_ids_getter,
     missing_id,
-    rest,
     usable_id,
     whole_getter,
 )
 from crm_warehouse.engine.rules import Check
 from crm_warehouse.engine.schema_changes import is_lost
 from crm_warehouse.engine.values import NULL
-from crm_warehouse.errors import Action, CrmWarehouseError
-from crm_warehouse.spec import ON_ERRORS, Entity, FieldMap, OnError
+from crm_warehouse.spec import ON_ERRORS, Entity, OnError
 from crm_warehouse.unified import UNIFIED
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -54,29 +56,6 @@ class Row(NamedTuple):
     reject: Problem | None
     warnings: list[Problem]
     also: "tuple[Row, ...]" = ()
-
-
-class RejectError(CrmWarehouseError):
-    """Internal: leaves the mapping of a record that cannot be a row."""
-
-    category = "reject"
-    action = Action.REJECT
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.error_type)
-        self.problem = problem
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    column: str
-    get: Callable[[Any], Any]
-    convert: values.Converter
-    is_text: bool
-    required: bool
-    expected: bool
-    on_error: OnError
-    warn_length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +122,7 @@ class Mapping:
             local_times.timestamp_in(self._zone) if self._zone else values.timestamp
         )
         self._links = [links_getter(link) for link in entity.links]
-        self._fields: list[_Field] = []
+        self._fields: list[Field] = []
         self._derived: list[_Derived] = []
         self.columns: list[str] = []
         self.column_types: list[str] = []
@@ -153,7 +132,7 @@ class Mapping:
         for index, line in enumerate(entity.fields):
             field = schema.fields[line.target]
             kind = field.metadata["kind"]
-            compiled = _compile(line, field, taken, entity.value_keys)
+            compiled = compile_field(line, field, taken, entity.value_keys)
             if kind == "timestamp":
                 compiled = replace(compiled, convert=self._timestamp)
             if is_lost(line, removed):
@@ -258,7 +237,7 @@ class Mapping:
         if len(source_id) > _WARN_ID:
             warnings.append(too_long("source_id", _WARN_ID))
         try:
-            row = [_value(field, record, warnings) for field in self._fields]
+            row = read_values(self._fields, record, warnings)
             for check in self._checks:
                 if not check.passes(row[check.index]):
                     _break(check, row, warnings)
@@ -314,44 +293,6 @@ _TYPES = {
     "boolean": "boolean",
     "integer": "bigint",
 }
-_EMPTY_IS_TEXT = frozenset({"text", "email", "phone"})
-_NO_LIMIT = 1 << 40
-
-
-def _compile(
-    line: FieldMap, field: Any, taken: set[str], value_keys: Sequence[str]
-) -> _Field:
-    metadata = field.metadata
-    kind = metadata["kind"]
-    if line.paths == (("$rest",),):
-        get = rest(taken)
-    elif line.join is not None:
-        # Part of a name is a name; part of an id is another record's id.
-        whole = "links_to" in metadata
-        get = joined(line.paths, line.join, whole=whole, value_keys=value_keys)
-    elif kind == "json":
-        get = first_of(line.paths)  # an object is its value
-    elif len(line.paths) == 1:
-        get = getter(line.paths[0], value_keys)
-    else:
-        get = first_of(line.paths, value_keys, skip_empty=line.skip_empty)
-    convert = values.CONVERTERS[kind]
-    if metadata.get("trim"):
-        convert = values.trimmed
-    keeps = kind in _EMPTY_IS_TEXT
-    if keeps and value_keys:
-        convert = values.one_value(convert)
-    default: OnError = "reject" if field.required else "keep" if keeps else "set_null"
-    return _Field(
-        column=line.target,
-        get=get,
-        convert=convert,
-        is_text=keeps,
-        required=field.required,
-        expected=bool(metadata.get("expected")),
-        on_error=line.on_error or default,
-        warn_length=metadata.get("warn_length") or _NO_LIMIT,
-    )
 
 
 def _derive(kind: str, index: int, region: str) -> _Derived:
@@ -403,42 +344,6 @@ def _digest(
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _value(field: _Field, record: Any, warnings: list[Problem]) -> str:
-    value = field.get(record)
-    if value is None or (value == "" and not field.is_text):
-        return _absent(field, warnings)
-    try:
-        text = field.convert(value)
-    except values.UnusableValueError as error:
-        problem = Problem(error.error_type, str(error), field.column)
-        if field.on_error == "reject":
-            raise RejectError(problem) from None
-        warnings.append(problem)
-        return NULL
-    if text == NULL:
-        text = payload.REPLACEMENT
-    if not text and field.expected:
-        warnings.append(_missing(field))
-    if len(text) > field.warn_length:
-        warnings.append(too_long(field.column, field.warn_length))
-    if not field.is_text and "\\u0000" in text:
-        text = values.json(payload.clean(value))
-    return text
-
-
-def _absent(field: _Field, warnings: list[Problem]) -> str:
-    if field.required:
-        raise RejectError(_missing(field))
-    if field.expected:
-        warnings.append(_missing(field))
-    return NULL
-
-
 def _of_table(table: str, problem: Problem) -> Problem:
     """The problem, with a field that says which of the record's rows it is about."""
     return problem._replace(field=f"{table}.{problem.field}")
-
-
-def _missing(field: _Field) -> Problem:
-    word = "required" if field.required else "expected"
-    return Problem("missing_value", f"{word}, but empty or absent", field.column)

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from crm_warehouse.clients.interface import Page, Unreadable
 from crm_warehouse.engine import payload
-from crm_warehouse.engine.chunk import ANONYMOUS, Chunk, SeenIds
+from crm_warehouse.engine.chunk import ANONYMOUS, Chunk, Entry, SeenIds
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.mapping import Mapping, Row
 from crm_warehouse.engine.problems import Problem
@@ -140,7 +140,12 @@ class PartialReader(Reader):
     def _open_chunk(self) -> Chunk:
         return PartialChunk(self.mapping, self.seen, version_key(self.entity))
 
-    def _add(self, chunk: Chunk, page: Page) -> None:
+    def _entries(self, page: Page) -> list[Entry]:
+        del page  # what its records do not say themselves is not known yet
+        return []
+
+    def _add(self, chunk: Chunk, page: Page, entries: list[Entry]) -> None:
+        del entries
         chunk.pages += 1
         chunk.requests += page.requests
         places: Iterable[str | None] = page.places or [None] * len(page.records)

@@ -9,20 +9,30 @@ T = TypeVar("T")
 
 #: Pages fetched ahead of the open chunk, those that a client is making included.
 #: Together with a chunk, and the page that a resumed walk reads again, they stay within
-#: what a kill may cost.
-PAGES_AHEAD = 9
+#: what a kill may cost. They are about as many as a chunk has: the next one is there
+#: when PostgreSQL has taken the last.
+PAGES_AHEAD = 24
+#: Records of those pages: large ones are fewer.
+_RECORDS_AHEAD = 2_400
+#: Answers fetched ahead of what is done with them.
+ANSWERS_AHEAD = 9
 #: How often a job says that it lives while nothing comes.
 HEARTBEAT_SECONDS = 5.0
 
 
-def pages_ahead(in_flight: int) -> int:
-    """Pages that may wait for a client that makes several at once.
+def pages_ahead(in_flight: int, page_size: int) -> int:
+    """Pages that may wait for a client.
 
-    Such a client makes half as many pages as it sends requests, and they are twice as
-    large: all of them stay within what nine pages are, and the one in the making.
+    One that makes several at once makes half as many pages as it sends requests, and
+    they are twice as large: all of them stay within what the pages of another are, and
+    the one in the making.
+
+    Args:
+        in_flight: Requests that the client sends at once.
+        page_size: Records of a page.
     """
     if in_flight == 1:
-        return PAGES_AHEAD
+        return max(1, min(PAGES_AHEAD, _RECORDS_AHEAD // page_size))
     return max(1, (PAGES_AHEAD + 1 - in_flight) // 2)
 
 
@@ -36,7 +46,10 @@ class ReadAhead(Generic[T]):
     """
 
     def __init__(
-        self, pages: Iterator[T], stop: threading.Event, ahead: int = PAGES_AHEAD
+        self,
+        pages: Iterator[T],
+        stop: threading.Event,
+        ahead: int = ANSWERS_AHEAD,
     ) -> None:
         self._pages = pages
         self._stop = stop

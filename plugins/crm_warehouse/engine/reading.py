@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from crm_warehouse.clients.interface import Page, SourceClient, Window
 from crm_warehouse.clients.tally import Tally
 from crm_warehouse.engine import jobs
-from crm_warehouse.engine.chunk import Chunk, SeenIds, place_of
+from crm_warehouse.engine.chunk import Chunk, Entry, SeenIds, entry_of, place_of
 from crm_warehouse.engine.guards import Guards
 from crm_warehouse.engine.jobs import Connection, Job
 from crm_warehouse.engine.loader import Loader
@@ -27,11 +27,14 @@ from crm_warehouse.spec import Entity
 #: A chunk is written when it holds so many records, or so much text, or when its
 #: first record has waited so long. With the pages read ahead, a kill costs at most
 #: 5,000 records of 100 a page.
-CHUNK_RECORDS = 4_000
+CHUNK_RECORDS = 2_500
 CHUNK_BYTES = 16_000_000
 _CHUNK_SECONDS = 2.0
 #: How often a list is read again that ends with fewer records than it announced.
 _REREADS = 1
+
+#: A page, and the entries of its records.
+Prepared = tuple[Page, list[Entry]]
 
 
 @dataclass(slots=True)
@@ -106,7 +109,8 @@ class Reader:
             checkpoint=self.job.checkpoint,
             page_size=self.page_size,
         )
-        ahead = ReadAhead(pages, self.stop, pages_ahead(self.in_flight))
+        most = pages_ahead(self.in_flight, self.page_size)
+        ahead = ReadAhead(self._prepared(pages), self.stop, most)
         try:
             announced = self._take(ahead)
         except BaseException:
@@ -116,12 +120,30 @@ class Reader:
             ahead.join()
         return announced, self.job.records_received - before
 
-    def _take(self, ahead: ReadAhead[Page]) -> int | None:
+    def _prepared(self, pages: Iterator[Page]) -> Iterator[Prepared]:
+        """Pages mapped where they are fetched, while PostgreSQL takes a chunk."""
+        try:
+            for page in pages:
+                yield page, self._entries(page)
+        finally:
+            # Threads of the client's own end with it.
+            if isinstance(pages, Generator):
+                pages.close()
+
+    def _entries(self, page: Page) -> list[Entry]:
+        place = place_of(self.entity.path, page.checkpoint)
+        observed = page.observed_at.isoformat()
+        return [
+            entry_of(self.mapping, each, observed, indexed=page.indexed, page=place)
+            for each in page.records
+        ]
+
+    def _take(self, ahead: ReadAhead[Prepared]) -> int | None:
         chunk, last, due = self._open_chunk(), None, 0.0
         while True:
             timeout = (due - time.monotonic()) if len(chunk) else HEARTBEAT_SECONDS
             try:
-                page = ahead.next(max(timeout, 0.0))
+                prepared = ahead.next(max(timeout, 0.0))
             except TimeoutError:
                 chunk = self._pause(chunk, last)
                 continue
@@ -129,25 +151,25 @@ class Reader:
                 # What came before the fault is whole: it need not be fetched again.
                 self._write(chunk, last)
                 raise
-            if page is None:
+            if prepared is None:
                 self._write(chunk, last)
                 return last.total if last else None
+            page, entries = prepared
             if last is None:
                 self._begin(page)
             if not len(chunk):
                 due = time.monotonic() + _CHUNK_SECONDS
             last, self.way = page, page.way
-            self._add(chunk, page)
+            self._add(chunk, page, entries)
             if self._is_full(chunk) or time.monotonic() >= due:
                 chunk = self._write(chunk, last)
 
-    def _add(self, chunk: Chunk, page: Page) -> None:
+    def _add(self, chunk: Chunk, page: Page, entries: list[Entry]) -> None:
         chunk.pages += 1
         chunk.requests += page.requests
         repeats = chunk.anonymous_repeats
-        place = place_of(self.entity.path, page.checkpoint)
-        for record in page.records:
-            chunk.add(record, page.observed_at, indexed=page.indexed, page=place)
+        for entry in entries:
+            chunk.put(entry)
         self.anonymous_repeats += chunk.anonymous_repeats - repeats
 
     def _open_chunk(self) -> Chunk:

@@ -25,6 +25,8 @@ def getter(path: Path, value_keys: Sequence[str] = ()) -> Callable[[Any], Any]:
     if len(path) == 1:
         key = path[0]
         return lambda record: record.get(key)
+    if len(path) == 2 and isinstance(key := path[1], str):
+        return _inside(path[0], key)
 
     def walk(record: Any) -> Any:
         for step in path:
@@ -35,6 +37,20 @@ def getter(path: Path, value_keys: Sequence[str] = ()) -> Callable[[Any], Any]:
         return record
 
     return walk
+
+
+def _inside(outer: str | int, key: str) -> Callable[[Any], Any]:
+    """Function that reads what stands in an object of the record.
+
+    As a longer path would, without an exception for what is absent: that takes
+    longer than all the rest.
+    """
+
+    def inside(record: Any) -> Any:
+        inner = record.get(outer)
+        return inner.get(key) if type(inner) is dict else None
+
+    return inside
 
 
 def _unwrapping(

@@ -95,8 +95,11 @@ def timestamp(value: Any) -> str:
             microseconds = round(Decimal(value) * 1_000)
             return canonical(_EPOCH + timedelta(microseconds=microseconds))
         moment = datetime.fromisoformat(value)
-        if _is_canonical(value):
-            return value
+        if _is_in_utc(value):
+            # What sources send mostly: no need to write it anew.
+            if len(value) == len("2025-06-15T10:30:00Z"):
+                return value
+            return value[:-1].rstrip("0").rstrip(".") + "Z"
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         moment = moment.astimezone(UTC)
@@ -107,11 +110,11 @@ def timestamp(value: Any) -> str:
     return canonical(moment)
 
 
-def _is_canonical(value: str) -> bool:
-    """``2025-06-15T10:30:00Z``, what sources send mostly: no need to write it anew."""
+def _is_in_utc(value: str) -> bool:
+    """``2025-06-15T10:30:00Z``, perhaps with milliseconds, a point before them."""
     return (
-        len(value) == 20
-        and value[19] == "Z"
+        value[-1] == "Z"
+        and (len(value) == 20 or (len(value) == 24 and value[19] == "."))
         and value[10] == "T"
         and value[7] == "-"
         and value[13] == ":"  # not 103000.5

@@ -179,6 +179,7 @@ def test_what_is_whole_comes_before_a_failure(
     assert Counter(ids(came) + ids(rest)) == Counter(range(1, 2_001))
 
 
+@pytest.mark.usefixtures("always_in_lanes")
 def test_everything_in_lanes_is_read_by_id(lanes: SourceClient, portal: Portal) -> None:
     old, new = iso(START - timedelta(days=900)), iso(START + timedelta(days=1))
     portal.add(*range(1, 5_990), createdate=old)
@@ -196,6 +197,7 @@ def test_everything_in_lanes_is_read_by_id(lanes: SourceClient, portal: Portal) 
     assert portal.asked("read") != []
 
 
+@pytest.mark.usefixtures("always_in_lanes")
 def test_what_the_index_loses_on_the_way_shows_in_the_count(
     lanes: SourceClient, portal: Portal
 ) -> None:
@@ -258,5 +260,18 @@ def test_the_way_that_uses_the_quota_better(
 ) -> None:
     in_lanes = Way(LANE_REQUESTS, at_once=8).pages_per_second(trip, HUBSPOT.quotas)
     as_list = Way(list_requests, at_once=1).pages_per_second(trip, HUBSPOT.quotas)
+
+    assert (in_lanes > as_list) is lanes_pay
+
+
+@pytest.mark.parametrize(
+    ("trip", "list_requests", "lanes_pay"),
+    [(0.001, 1, False), (0.25, 1, True), (0.001, 2, True)],
+)
+def test_without_quotas_the_own_work_is_the_limit(
+    trip: float, list_requests: int, lanes_pay: bool
+) -> None:
+    in_lanes = Way(LANE_REQUESTS, at_once=8).pages_per_second(trip, ())
+    as_list = Way(list_requests, at_once=1).pages_per_second(trip, ())
 
     assert (in_lanes > as_list) is lanes_pay

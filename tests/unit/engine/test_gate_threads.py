@@ -84,11 +84,17 @@ def test_one_thread_asks_for_all_and_stop_ends_all(
 
 def test_a_client_that_makes_several_pages_has_fewer_waiting() -> None:
     # Such a page has 200 records, a usual one 100.
-    pages = [(pages_ahead(n), n // 2) for n in range(2, 9)]
+    pages = [(pages_ahead(n, 100), n // 2) for n in range(2, 9)]
 
-    assert pages_ahead(1) == PAGES_AHEAD
+    assert pages_ahead(1, 100) == PAGES_AHEAD
     assert max((waiting + making) * 2 for waiting, making in pages) <= PAGES_AHEAD + 1
-    assert min(waiting for waiting, _ in pages) == 1
+    assert min(waiting for waiting, _ in pages) == 8
+
+
+def test_of_large_pages_fewer_wait() -> None:
+    waiting = [pages_ahead(1, size) for size in (25, 100, 500, 5_000)]
+
+    assert waiting == [24, 24, 4, 1]
 
 
 def test_a_client_ends_with_the_thread_that_reads_it(stop: threading.Event) -> None:

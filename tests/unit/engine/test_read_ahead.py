@@ -8,7 +8,7 @@ from deadline import until
 from engine_load import NOON
 
 from crm_warehouse.clients.interface import Page
-from crm_warehouse.engine.read_ahead import PAGES_AHEAD, ReadAhead
+from crm_warehouse.engine.read_ahead import ANSWERS_AHEAD, ReadAhead
 from crm_warehouse.errors import QuotaWaitError, TransientSourceError
 
 
@@ -42,11 +42,11 @@ def test_it_runs_a_few_pages_ahead_and_no_more() -> None:
 
     ahead = ReadAhead(pages(), stop)
     # One page more is in the thread's hand.
-    until(lambda: len(fetched) == PAGES_AHEAD + 1)
+    until(lambda: len(fetched) == ANSWERS_AHEAD + 1)
     with pytest.raises(TimeoutError):
-        until(lambda: len(fetched) > PAGES_AHEAD + 1, seconds=0.3)
+        until(lambda: len(fetched) > ANSWERS_AHEAD + 1, seconds=0.3)
     assert ahead.next(5) is not None
-    until(lambda: len(fetched) == PAGES_AHEAD + 2)
+    until(lambda: len(fetched) == ANSWERS_AHEAD + 2)
     stop.set()
     ahead.join()
 
