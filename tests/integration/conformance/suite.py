@@ -262,17 +262,17 @@ class Conformance:
     ) -> None:
         """The power goes with a page half taken in, behind one committed chunk."""
         monkeypatch.setattr(reading, "CHUNK_RECORDS", PAGE)
-        add, taken = Chunk.add, itertools.count()
+        put, taken = Chunk.put, itertools.count()
 
         def cut(chunk: Chunk, *args: Any, **options: Any) -> None:
             if next(taken) == PAGE + at:
                 raise PowerCutError
-            add(chunk, *args, **options)
+            put(chunk, *args, **options)
 
-        monkeypatch.setattr(Chunk, "add", cut)
+        monkeypatch.setattr(Chunk, "put", cut)
         with pytest.raises(PowerCutError):
             house.sync(self.main, "full", batch_size=PAGE)
-        monkeypatch.setattr(Chunk, "add", add)
+        monkeypatch.setattr(Chunk, "put", put)
         (dead,) = house.rows("SELECT id, status, records_received FROM ops.sync_jobs")
         assert dead["status"] == "running"
         assert PAGE <= dead["records_received"] < PAGE + at
